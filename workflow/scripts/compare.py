@@ -1,0 +1,254 @@
+"""Compare the reproduced figures and tables with the committed ones, cell by cell.
+
+The committed ones are read from git's HEAD, so they can be compared at any time, whatever a run has overwritten since.
+Where the project is no git checkout (an unpacked archive), `--keep` copies them aside before the first run.
+"""
+
+import argparse
+import csv
+import io
+import math
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+Tables = dict[str, list[list[str]]]  # file name -> rows of cells, the header first
+
+
+class Tolerance(NamedTuple):
+    """The largest relative difference allowed in a cell.
+
+    A cell far below the largest of its column is rounding or noise, where a relative difference says nothing:
+    below `floor` times that largest magnitude, differences are measured against that product instead.
+    """
+
+    relative: float
+    floor: float
+
+
+# float64 and no choice between near-equal candidates: another CPU changes last digits, and so the last printed one.
+ARITHMETIC = Tolerance(relative=1e-4, floor=1e-6)
+# Networks in float32, thousands of updates from one rounding to the last, and step sizes selected by what came out.
+TRAINED = Tolerance(relative=0.05, floor=1e-2)
+# Measured on real processes: the machine and its load decide the order of arrivals and every number of seconds.
+REAL_CLOCK = Tolerance(relative=0.5, floor=0.2)
+
+TOLERANCES = {
+    "figure_1": ARITHMETIC,
+    "figure_2": ARITHMETIC,
+    "figure_3": ARITHMETIC,
+    "figure_4": ARITHMETIC,
+    "figure_8": REAL_CLOCK,
+    "table_5": REAL_CLOCK,
+}
+DEFAULT_TOLERANCE = TRAINED
+
+
+class Cell(NamedTuple):
+    """A cell and by how much it differs (infinite: text that differs, or a shape that does)."""
+
+    place: str
+    committed: str
+    reproduced: str
+    difference: float
+
+
+class Verdict(NamedTuple):
+    """What comparing one item came to; `word` is within, OUTSIDE, missing, new or untouched."""
+
+    word: str
+    item: str
+    details: str
+
+
+def item_of(file_name: str) -> str:
+    """The figure or table a file belongs to: `figure_3` for figure_3_quadratic.csv, else the file's stem."""
+    match = re.match(r"(figure|table)_\d+(?=[_.])", file_name)
+    return match.group() if match else Path(file_name).stem
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def cell_difference(committed: str, reproduced: str, floor: float) -> float:
+    """The difference of two cells over the larger of both magnitudes and `floor`; infinite where text differs."""
+    if committed == reproduced:
+        return 0.0
+    first, second = _number(committed), _number(reproduced)
+    if first is None or second is None:
+        return math.inf
+    if first == second or (math.isnan(first) and math.isnan(second)):
+        return 0.0
+    if not (math.isfinite(first) and math.isfinite(second)):
+        return math.inf
+    return abs(first - second) / max(abs(first), abs(second), floor)
+
+
+def _largest_magnitude(cells: Iterable[str]) -> float:
+    numbers = (_number(cell) for cell in cells)
+    return max((abs(number) for number in numbers if number is not None and math.isfinite(number)), default=0.0)
+
+
+def worst_cell(file_name: str, committed: list[list[str]], reproduced: list[list[str]], floor: float) -> Cell:
+    """The cell that differs most between two tables with a header; rows are counted from 1 below it."""
+    header = committed[0] if committed else []
+    if (reproduced[0] if reproduced else []) != header:
+        return Cell(f"{file_name} header", ",".join(header), ",".join(reproduced[0] if reproduced else []), math.inf)
+    if len(committed) != len(reproduced):
+        return Cell(f"{file_name} number of rows", str(len(committed) - 1), str(len(reproduced) - 1), math.inf)
+    worst = Cell(file_name, "", "", 0.0)
+    columns = (zip_longest(*table[1:], fillvalue="") for table in (committed, reproduced))
+    for name, before, after in zip(header, *columns, strict=False):
+        column_floor = floor * _largest_magnitude(before)
+        for row, (first, second) in enumerate(zip(before, after, strict=True), start=1):
+            difference = cell_difference(first, second, column_floor)
+            if difference > worst.difference:
+                worst = Cell(f"{file_name} row {row}, {name}", first, second, difference)
+    return worst
+
+
+def compare_item(item: str, committed: Tables, reproduced: Tables, tolerance: Tolerance) -> Verdict:
+    """The verdict on one item from its committed and its reproduced files."""
+    if not committed:
+        return Verdict("new", item, "reproduced, and nothing committed stands against it")
+    if missing := sorted(committed.keys() - reproduced.keys()):
+        return Verdict("missing", item, f"committed and not reproduced: {', '.join(missing)}")
+    if extra := sorted(reproduced.keys() - committed.keys()):
+        return Verdict("OUTSIDE", item, f"reproduced and not committed: {', '.join(extra)}")
+    worst = max(
+        (worst_cell(name, committed[name], reproduced[name], tolerance.floor) for name in sorted(committed)),
+        key=lambda cell: cell.difference,
+    )
+    num_cells = sum(len(row) for table in committed.values() for row in table[1:])
+    if worst.difference == 0:
+        return Verdict("within", item, f"{num_cells} cells, all equal")
+    return Verdict(
+        "within" if worst.difference <= tolerance.relative else "OUTSIDE",
+        item,
+        f"{num_cells} cells, allowed {tolerance.relative:.0e}, worst: {worst.place}: committed {worst.committed}, "
+        f"reproduced {worst.reproduced}, relative difference {worst.difference:.1e}",
+    )
+
+
+def compare(committed: Tables, reproduced: Tables, untouched: set[str] = frozenset()) -> list[Verdict]:
+    """One verdict per item that is in either; `untouched` names the files that no run has written."""
+    verdicts = []
+    for item in sorted({item_of(name) for name in committed | reproduced}, key=_reading_order):
+        before, after = (
+            {name: table for name, table in tables.items() if item_of(name) == item}
+            for tables in (committed, reproduced)
+        )
+        if after and untouched.issuperset(after):
+            verdicts.append(Verdict("untouched", item, "not reproduced here"))
+        else:
+            verdicts.append(compare_item(item, before, after, TOLERANCES.get(item, DEFAULT_TOLERANCE)))
+    return verdicts
+
+
+def _reading_order(item: str) -> tuple[str, int]:
+    name, _, number = item.rpartition("_")
+    return (name, int(number)) if number.isdecimal() else (item, 0)
+
+
+def _rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+def read_folder(path_to_products: Path) -> Tables:
+    """The CSV files that lie directly in a folder; empty where there is no such folder."""
+    return {path.name: _rows(path.read_text(encoding="utf-8")) for path in sorted(path_to_products.glob("*.csv"))}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(["git", *arguments], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.decode()
+
+
+def read_head(path_to_products: Path) -> Tables:
+    """The CSV files of a folder as git's HEAD has them; empty where this is no git checkout or HEAD has none."""
+    listed = _git("ls-tree", "-z", "--name-only", "HEAD", f"{path_to_products.as_posix()}/") or ""
+    paths = [Path(name) for name in listed.split("\0") if name.endswith(".csv")]
+    return {path.name: _rows(_git("show", f"HEAD:./{path.as_posix()}") or "") for path in paths}
+
+
+def keep_committed(path_to_products: Path, path_to_results: Path, path_to_kept: Path) -> str | None:
+    """Copy the committed CSV files to `path_to_kept`, once and before the first run.
+
+    Does nothing in a git checkout, which holds them anyway. Returns a warning where runs have left files already.
+    """
+    if read_head(path_to_products) or path_to_kept.exists() or not read_folder(path_to_products):
+        return None
+    if first_written(path_to_results) is not None:
+        return f"{path_to_products}/ may hold reproduced files already: it was not kept for `make compare`"
+    unfinished = path_to_kept.with_name(path_to_kept.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for path in path_to_products.glob("*.csv"):
+        shutil.copy2(path, unfinished)
+    os.replace(unfinished, path_to_kept)
+    return None
+
+
+def first_written(path_to_results: Path) -> float | None:
+    """When the oldest file in a folder was written (seconds since the epoch); None where there is none."""
+    return min((path.stat().st_mtime for path in path_to_results.rglob("*") if path.is_file()), default=None)
+
+
+def untouched_files(path_to_products: Path, since: float) -> set[str]:
+    """The names of the CSV files that were last written before `since` (seconds since the epoch)."""
+    return {path.name for path in path_to_products.glob("*.csv") if path.stat().st_mtime < since}
+
+
+def report(verdicts: list[Verdict]) -> str:
+    """One line per verdict, and one that counts them."""
+    width = max(len(verdict.item) for verdict in verdicts)
+    lines = [f"{verdict.word:<9}  {verdict.item:<{width}}  {verdict.details}" for verdict in verdicts]
+    words = [verdict.word for verdict in verdicts]
+    counts = [f"{words.count(word)} {word}" for word in ("within", "OUTSIDE", "missing", "new", "untouched")]
+    return "\n".join([*lines, f"{len(verdicts)} items: {', '.join(counts)}"])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0 where every reproduced item is within its tolerance, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
+    parser.add_argument("--keep", action="store_true", help="only keep what is committed, where git does not")
+    options = parser.parse_args(arguments)
+    products = Path("paper_figures") if options.scale == "laptop" else Path("paper_figures/paper_scale")
+    results, kept = Path("results", options.scale), Path("results/committed_figures", options.scale)
+
+    if options.keep:
+        warning = keep_committed(products, results, kept)
+        if warning:
+            print(f"Warning: {warning}.")
+        return 0
+    committed = read_head(products) or read_folder(kept)
+    if not committed:
+        print(f"Nothing to compare with: {products}/ has no committed CSV file.")
+        return 1
+    started = first_written(results)
+    if started is None:
+        print(
+            f"Nothing was reproduced here: {results}/ has no file; `make reproduce SCALE={options.scale}` comes first."
+        )
+        return 1
+    verdicts = compare(committed, read_folder(products), untouched_files(products, started))
+    print(report(verdicts))
+    reproduced_any = any(verdict.word != "untouched" for verdict in verdicts)
+    return 0 if reproduced_any and not any(verdict.word in ("OUTSIDE", "missing") for verdict in verdicts) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
