@@ -1,0 +1,127 @@
+"""Where gradients come from, and who is working on what."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class StartedJob(NamedTuple):
+    """One gradient that a worker has begun: the backend computes it, the run keeps the books."""
+
+    worker: int
+    k: int  # counts the worker's started jobs, aborted ones included: the key of its sample and of its duration
+    point: Tensor  # [num_replicas, d]
+    start: float  # seconds since the run began
+
+
+class Finished(NamedTuple):
+    """One gradient that has been computed."""
+
+    worker: int
+    k: int
+    gradient: Tensor  # [num_replicas, d], owned by the receiver
+    time: float  # seconds since the run began
+    duration: float  # seconds it took
+
+
+class Backend(ABC):
+    """A source of gradients with a clock. It does not know which method it serves."""
+
+    @abstractmethod
+    def begin(self, job: StartedJob) -> None:
+        """Lets an idle worker start."""
+
+    @abstractmethod
+    def abort(self, worker: int) -> None:
+        """Drops what the worker is doing; a late result never comes out of `next_finished`."""
+
+    @abstractmethod
+    def next_finished(self, until: float) -> Finished | None:
+        """The next gradient that finishes at or before `until` seconds, or None when there is none left."""
+
+    def snapshot(self, time: float, x: Tensor) -> Tensor:
+        """x as it is evaluated: the backend may have to keep a copy."""
+        return x
+
+    def close(self) -> None:
+        """Releases whatever the backend holds."""
+
+
+class Desk:
+    """Who works on what: hands out jobs one at a time, keeps queues, counts delays, idle seconds and waste.
+
+    Both clocks share these books, so a schedule means the same in virtual time and with real processes.
+    """
+
+    def __init__(self, backend: Backend, num_workers: int):
+        self.backend = backend
+        self.k = [0] * num_workers  # number of started jobs
+        self.busy: list[StartedJob | None] = [None] * num_workers
+        self.held: list[tuple[Tensor, int] | None] = [None] * num_workers  # point and the update it was handed out at
+        self.queues: list[deque] = [deque() for _ in range(num_workers)]
+        self.num_queued = 0
+        self.max_queued = 0
+        self.idle_seconds = [0.0] * num_workers  # up to the worker's latest start
+        self.idle_since: list[float | None] = [0.0] * num_workers  # None while it works
+        self.aborted = 0  # jobs dropped after more than 0 seconds
+
+    def issue(self, jobs, x: Tensor, updates: int, now: float) -> None:
+        """Carries out what the method asked for after `updates` updates, at `now` seconds."""
+        for worker, point, abort in jobs:
+            if abort:
+                self.clear(worker, now)
+            if point == "current":
+                handed = (x, updates)
+            elif self.busy[worker] is not None:
+                raise ValueError(f"a job with point 'held' was issued to worker {worker}, which is busy")
+            elif self.held[worker] is None:
+                raise ValueError(f"a job with point 'held' was issued to worker {worker}, which holds no point yet")
+            else:
+                handed = self.held[worker]
+            if self.busy[worker] is None:
+                self.begin(worker, handed, now)
+            else:
+                self.queues[worker].append(handed)
+                self.num_queued += 1
+                self.max_queued = max(self.max_queued, self.num_queued)
+
+    def begin(self, worker: int, handed: tuple[Tensor, int], now: float) -> None:
+        job = StartedJob(worker, self.k[worker], handed[0], now)
+        self.k[worker] += 1
+        self.idle_seconds[worker] += now - self.idle_since[worker]
+        self.idle_since[worker] = None
+        self.held[worker] = handed
+        self.busy[worker] = job
+        self.backend.begin(job)
+
+    def clear(self, worker: int, now: float) -> None:
+        """Aborts the worker's job and empties its queue."""
+        job = self.busy[worker]
+        if job is not None:
+            self.backend.abort(worker)
+            self.aborted += now > job.start  # nothing was computed by a job stopped at the instant it started
+            self.busy[worker] = None
+            self.idle_since[worker] = now
+        self.num_queued -= len(self.queues[worker])
+        self.queues[worker].clear()
+
+    def finish(self, worker: int, updates: int, now: float) -> int:
+        """Closes the worker's job, lets it start the next one it has queued, and returns the delay."""
+        delay = updates - self.held[worker][1]
+        self.busy[worker] = None
+        self.idle_since[worker] = now
+        if self.queues[worker]:
+            self.num_queued -= 1
+            self.begin(worker, self.queues[worker].popleft(), now)
+        return delay
+
+    def idle_seconds_until(self, horizon: float) -> list[float]:
+        """Seconds every worker had nothing to do until the horizon; a job in flight counts as work."""
+        return [
+            seconds if since is None else seconds + horizon - since
+            for seconds, since in zip(self.idle_seconds, self.idle_since, strict=True)
+        ]

@@ -1,0 +1,169 @@
+"""How many seconds each worker's gradients take: the only source of system heterogeneity."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from rasgd import randomness
+
+
+class ComputeTimes(ABC):
+    """Seconds per stochastic gradient.
+
+    Attributes:
+        mean: mean seconds per gradient of every worker, float64 `[n]`.
+    """
+
+    mean: np.ndarray
+
+    @property
+    def num_workers(self) -> int:
+        return len(self.mean)
+
+    @abstractmethod
+    def duration(self, worker: int, k: int, start: float) -> float:
+        """Seconds the worker's k-th gradient takes when it is started at `start` seconds."""
+
+    def seeded(self, schedule_seed: int) -> ComputeTimes:
+        """The same law with the random choices of another schedule; fixed times return themselves."""
+        return self
+
+
+def checked_times(times) -> np.ndarray:
+    """Seconds per worker as a float64 vector.
+
+    Raises:
+        ValueError: naming the first worker whose time is not a positive finite number.
+    """
+    try:
+        seconds = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ValueError(f"compute_times must be positive numbers of seconds, one per worker, got {times!r}") from None
+    if seconds.ndim != 1 or len(seconds) == 0:
+        raise ValueError(f"compute_times must be a non-empty list of seconds, got an array of shape {seconds.shape}")
+    for worker, value in enumerate(seconds):
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"compute_times must be positive finite seconds, got {value} for worker {worker}")
+    return seconds
+
+
+class FixedTimes(ComputeTimes):
+    """Worker i needs τᵢ seconds for every gradient: the fixed computation model [lit].
+
+    Args:
+        seconds: τᵢ, positive, `[n]`.
+    """
+
+    def __init__(self, seconds: Sequence[float]):
+        self.mean = checked_times(seconds)
+        self.seconds = self.mean.tolist()
+
+    def duration(self, worker: int, k: int, start: float) -> float:
+        return self.seconds[worker]
+
+
+class NoisyTimes(ComputeTimes):
+    """Worker i's k-th gradient takes τᵢ + |N(0, τᵢ)| seconds, redrawn for every gradient [code].
+
+    τᵢ is also the *variance* of the normal variable, so the mean is τᵢ + √(2τᵢ/π) [derived]; Rescaled ASGD must scale
+    by this mean, not by τᵢ.
+
+    Args:
+        seconds: τᵢ, positive, `[n]`.
+        schedule_seed: seed of the draws, keyed by (schedule_seed, worker, k // 16).
+    """
+
+    def __init__(self, seconds: Sequence[float], schedule_seed: int = 0):
+        self.base = checked_times(seconds)
+        self.mean = self.base + np.sqrt(2 * self.base / math.pi)
+        self.schedule_seed = schedule_seed
+        self.blocks = {}  # worker → (block number, durations)
+
+    def duration(self, worker: int, k: int, start: float) -> float:
+        number, position = divmod(k, randomness.BLOCK)
+        block = self.blocks.get(worker)
+        if block is None or block[0] != number:
+            draws = randomness.generator(self.schedule_seed, "duration", worker, number)
+            base = self.base[worker]
+            normal = draws.standard_normal(randomness.BLOCK)
+            block = (number, (base + np.abs(math.sqrt(base) * normal)).tolist())
+            self.blocks[worker] = block
+        return block[1][position]
+
+    def seeded(self, schedule_seed: int) -> NoisyTimes:
+        other = copy.copy(self)
+        other.schedule_seed, other.blocks = schedule_seed, {}
+        return other
+
+
+class RecordedTimes(ComputeTimes):
+    """Durations of an earlier run, looked up by (worker, k).
+
+    Args:
+        trace: table with columns worker, k, duration (a DataFrame or a mapping of sequences), as in `Trajectory.trace`.
+        after: what happens when a worker's recorded durations run out: "stop" raises, "repeat" goes through them again.
+
+    Raises:
+        ValueError: for missing columns, a worker without any duration, or an unknown `after`.
+    """
+
+    def __init__(self, trace, after: str = "stop"):
+        missing = [column for column in ("worker", "k", "duration") if column not in trace]
+        if missing:
+            raise ValueError(f"trace must have columns worker, k and duration, {', '.join(missing)} missing")
+        if after not in ("stop", "repeat"):
+            raise ValueError(f"after must be 'stop' or 'repeat', got {after!r}")
+        self.after = after
+        workers = np.asarray(trace["worker"], dtype=np.int64)
+        durations = checked_times(trace["duration"])
+        self.by_worker = [{} for _ in range(int(workers.max()) + 1)]
+        for worker, k, duration in zip(
+            workers.tolist(), np.asarray(trace["k"]).tolist(), durations.tolist(), strict=True
+        ):
+            self.by_worker[worker][int(k)] = duration
+        for worker, recorded in enumerate(self.by_worker):
+            if not recorded:
+                raise ValueError(f"trace must hold a duration of every worker, worker {worker} has none")
+        self.in_order = [list(recorded.values()) for recorded in self.by_worker]
+        self.mean = np.array([np.mean(recorded) for recorded in self.in_order])
+
+    def duration(self, worker: int, k: int, start: float) -> float:
+        recorded = self.by_worker[worker].get(k)
+        if recorded is not None:
+            return recorded
+        if self.after == "stop":
+            raise ValueError(
+                f"trace has no duration for gradient {k} of worker {worker} (asked for at {start:.6g} s); "
+                "a shorter horizon or after='repeat' goes on"
+            )
+        return self.in_order[worker][k % len(self.in_order[worker])]
+
+
+def linear(num_workers: int) -> FixedTimes:
+    """τᵢ = i for i = 1 … n seconds."""
+    return FixedTimes(np.arange(1, num_workers + 1))
+
+
+def square_root(num_workers: int) -> FixedTimes:
+    """τᵢ = √i for i = 1 … n seconds."""
+    return FixedTimes(np.sqrt(np.arange(1, num_workers + 1)))
+
+
+def two_speed(num_fast: int, num_slow: int, fast: float = 1.0, slow: float = 10.0) -> FixedTimes:
+    """The first `num_fast` workers take `fast` seconds, the following `num_slow` take `slow`."""
+    return FixedTimes([fast] * num_fast + [slow] * num_slow)
+
+
+def permuted(seconds: Sequence[float], seed: int = 0) -> np.ndarray:
+    """The same seconds dealt to the workers in a seeded random order, float64 `[n]`."""
+    return randomness.generator(seed, "permutation").permutation(checked_times(seconds))
+
+
+def as_compute_times(compute_times) -> ComputeTimes:
+    """Seconds per worker become `FixedTimes`; a `ComputeTimes` is returned as it is."""
+    return compute_times if isinstance(compute_times, ComputeTimes) else FixedTimes(compute_times)

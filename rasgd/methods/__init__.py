@@ -1,0 +1,59 @@
+"""The methods, by their short names. To add one: write its file, add its row."""
+
+from __future__ import annotations
+
+import inspect
+
+from rasgd.methods.asgd import Asgd
+from rasgd.methods.base import Arrival, Job, Method
+from rasgd.methods.ca2fl import Ca2fl
+from rasgd.methods.concurrent import Concurrent
+from rasgd.methods.delay_adaptive import DelayAdaptive
+from rasgd.methods.fedbuff import Fedbuff
+from rasgd.methods.ia2sgd import Ia2sgd
+from rasgd.methods.malenia import Malenia
+from rasgd.methods.minibatch import Minibatch
+from rasgd.methods.rennala import Rennala
+from rasgd.methods.rescaled import Rescaled
+from rasgd.methods.ringleader import Ringleader
+from rasgd.methods.ringmaster import Ringmaster
+from rasgd.methods.shuffled import Shuffled
+
+METHODS: dict[str, type[Method]] = {
+    "rescaled": Rescaled,
+    "asgd": Asgd,
+    "delay_adaptive": DelayAdaptive,
+    "minibatch": Minibatch,
+    "malenia": Malenia,
+    "rennala": Rennala,
+    "ringleader": Ringleader,
+    "ia2sgd": Ia2sgd,
+    "ringmaster": Ringmaster,
+    "fedbuff": Fedbuff,
+    "ca2fl": Ca2fl,
+    "concurrent": Concurrent,
+    "shuffled": Shuffled,
+}
+
+SHARED_ARGUMENTS = ("self", "x0", "step_size", "num_workers", "compute_times", "generator")
+
+
+def option_names(method: type[Method]) -> list[str]:
+    """Names of the options a method takes beside what every method is given."""
+    return [name for name in inspect.signature(method).parameters if name not in SHARED_ARGUMENTS]
+
+
+def find(method: str | type[Method]) -> type[Method]:
+    """The class of a method given by short name or as a class of one's own.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if isinstance(method, type) and issubclass(method, Method):
+        return method
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)} or a Method class, got {method!r}")
+    return METHODS[method]
+
+
+__all__ = ["METHODS", "Arrival", "Job", "Method", "find", "option_names"]

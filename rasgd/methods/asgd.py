@@ -1,0 +1,25 @@
+"""Vanilla asynchronous SGD."""
+
+from __future__ import annotations
+
+from rasgd.methods.base import Arrival, Job, Method
+
+
+class Asgd(Method):
+    """Every arrival moves x by the same step, so fast workers weigh more.
+
+        x ← x − γ g;   restart i                                                                      [paper]
+
+    In one second worker i delivers 1/τᵢ gradients, so x descends F_p = Σ pᵢFᵢ with pᵢ ∝ 1/τᵢ instead of F [paper].
+
+    Reduces to: Rescaled ASGD when all compute times are equal.
+
+    Source: Mahran, Maranjyan, Richtárik 2026 (arXiv 2605.13434), as the baseline of the poster.
+    """
+
+    label = "Vanilla ASGD"
+    right_objective = False
+
+    def receive(self, arrival: Arrival) -> list[Job]:
+        self.update(arrival.gradient)
+        return [Job(arrival.worker)]

@@ -1,0 +1,400 @@
+"""The run: clock, evaluation and stopping; `simulate` is its front door."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import warnings
+from array import array
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rasgd import methods, randomness
+from rasgd.backends.base import Backend, Desk
+from rasgd.backends.simulator import Simulator
+from rasgd.compute_times import ComputeTimes, as_compute_times
+from rasgd.methods.base import Arrival, Method
+from rasgd.problems.base import Problem, Samples
+from rasgd.trajectory import Trajectory, merge
+
+BACKENDS = ("simulator", "processes")
+MAX_WEIGHT_GROUPS = 256  # more workers than this are weighed in groups of similar speed
+
+
+def simulate(
+    problem: Problem,
+    method: str | type[Method],
+    compute_times: ComputeTimes | Sequence[float],
+    step_size: float | Sequence[float],
+    seed: int | Sequence[int] = 0,
+    until: float = 100.0,
+    eval_every: float | None = None,
+    schedule_seed: int = 0,
+    backend: str = "simulator",
+    record: bool = False,
+    device: str | torch.device | None = None,
+    replicas_per_pass: int | None = None,
+    progress: Callable[[float], None] | None = None,
+    backend_options: dict | None = None,
+    **method_options,
+) -> Trajectory:
+    """Runs one method on one problem, for all step sizes × seeds, and returns what came out.
+
+    Args:
+        problem: what is minimised.
+        method: short name (a key of `rasgd.METHODS`) or a `Method` class.
+        compute_times: seconds per gradient of every worker, `[n]`, or a `ComputeTimes`.
+        step_size: γ > 0, one or several.
+        seed: of samples and x⁰, ≥ 0, one or several; replicas stand in `itertools.product(step_size, seed)` order.
+        until: horizon in seconds.
+        eval_every: seconds between evaluations, at 0, eval_every, 2·eval_every, … (default until/60).
+        schedule_seed: of random compute times and random assignment, ≥ 0.
+        backend: "simulator" (virtual clock) or "processes" (real workers on the wall clock).
+        record: keep the trace of all arrivals.
+        device: "cpu" or "cuda"; None leaves the problem where it is.
+        replicas_per_pass: replicas computed together (default: the problem's). Part of what fixes the last bit.
+        progress: called with the fraction done at every evaluation.
+        backend_options: options of the processes backend, such as time_scale.
+        method_options: the method's own, such as S, R, K, restart, abort or assignment.
+
+    Returns:
+        A `Trajectory`. Its statistics: effective_weights `[n]` or None, idle_seconds `[n]`, num_updates,
+        computed/applied/wasted_gradients, delay_mean, delay_max, delay_histogram (arrivals by delay), arrivals `[n]`,
+        server_vectors, server_bytes (of one replica).
+
+    Raises:
+        ValueError: naming the argument, what was given and what is allowed.
+    """
+    method = methods.find(method)
+    times = as_compute_times(compute_times)
+    step_sizes = checked_numbers("step_size", step_size, positive_number, "a positive finite number")
+    seeds = checked_numbers("seed", seed, whole_seed, "a whole number of at least 0")
+    (schedule_seed,) = checked_numbers("schedule_seed", schedule_seed, whole_seed, "a whole number of at least 0")
+    (until,) = checked_numbers("until", until, positive_number, "a positive finite number of seconds")
+    if eval_every is None:
+        eval_every = until / 60
+    (eval_every,) = checked_numbers("eval_every", eval_every, positive_number, "a positive finite number of seconds")
+    if times.num_workers != problem.num_workers:
+        raise ValueError(f"compute_times must be {problem.num_workers} as the problem has, got {times.num_workers}")
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    check_options(method, method_options)
+    if until < times.mean.min():
+        raise ValueError(
+            f"until must be at least the fastest worker's {times.mean.min():g} seconds per gradient, got {until:g}"
+        )
+    if device is not None:
+        problem = problem.to(device)
+    arguments = {
+        "until": until,
+        "eval_every": eval_every,
+        "schedule_seed": schedule_seed,
+        "times": times.seeded(schedule_seed),
+        "method_options": method_options,
+        "backend": backend,
+        "backend_options": backend_options or {},
+    }
+    if replicas_per_pass is None:
+        replicas_per_pass = problem.replicas_per_pass
+    passes = split_into_passes(step_sizes, seeds, replicas_per_pass if method.batched else 1)
+    parts = []
+    for number, (some_steps, some_seeds) in enumerate(passes):
+        report = None if progress is None else lambda part, done=number: progress((done + part) / len(passes))
+        with one_thread(problem.device):
+            run = Run(problem, method, some_steps, some_seeds, **arguments)
+            try:
+                run.go(report)
+            finally:
+                run.backend.close()
+            # Replicas share the schedule, so its statistics are measured once.
+            parts.append(run.trajectory(record=record, measure_weights=number == 0))
+    result = merge(parts)
+    result.metadata["replicas_per_pass"] = replicas_per_pass
+    result.single = np.ndim(step_size) == 0 and np.ndim(seed) == 0
+    if result.statistics["num_updates"] == 0:
+        warnings.warn(f"{method.label} made no update within {until:g} s", stacklevel=2)
+    return result
+
+
+class Run:
+    """One method on one schedule: the clock, the evaluations and the books."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        method: type[Method],
+        step_sizes: list[float],
+        seeds: list[int],
+        until: float,
+        eval_every: float,
+        schedule_seed: int,
+        times: ComputeTimes,
+        method_options: dict,
+        backend: str,
+        backend_options: dict,
+    ):
+        self.problem, self.until, self.eval_every = problem, until, eval_every
+        self.times, self.schedule_seed, self.method_options = times, schedule_seed, method_options
+        self.replicas = list(itertools.product(step_sizes, seeds))
+        initial = torch.stack([problem.initial_point(seed) for seed in seeds])
+        x0 = initial.repeat(len(step_sizes), 1)
+        steps = torch.tensor([[step] for step, _ in self.replicas], dtype=problem.dtype, device=problem.device)
+        self.method = self.new_method(method, x0, steps)
+        self.backend: Backend
+        if backend == "simulator":
+            if backend_options:
+                raise ValueError(f"backend_options must be empty for the simulator, got {', '.join(backend_options)}")
+            self.backend = Simulator(problem, times, Samples(problem, seeds))
+        else:
+            from rasgd.backends.processes import Processes
+
+            self.backend = Processes(problem, times, seeds, len(self.replicas), **backend_options)
+        self.backend_name = backend
+        self.desk = Desk(self.backend, problem.num_workers)
+        self.record = {name: array(code) for name, code in zip(RECORD_COLUMNS, "dqqqd", strict=True)}
+        self.evaluations = []  # (time, updates, metrics by name, finite by replica)
+        self.method_vectors = 0
+        self.num_arrivals = 0
+        # Walking the method's state costs O(n), so it is spread over the first rounds of arrivals (and evaluations).
+        self.memory_stride = problem.num_workers // 16 | 1
+        self.memory_checks_end = 20 * problem.num_workers
+
+    def new_method(self, method: type[Method], x0: Tensor, steps: Tensor) -> Method:
+        return method(
+            x0,
+            steps,
+            self.problem.num_workers,
+            compute_times=self.times.mean,
+            generator=randomness.generator(self.schedule_seed, "assignment"),
+            **self.method_options,
+        )
+
+    def go(self, report: Callable[[float], None] | None = None) -> None:
+        """Runs from time 0 to the horizon."""
+        self.desk.issue(self.method.start(), self.method.x, 0, 0.0)
+        for time in evaluation_times(self.until, self.eval_every):
+            self.advance(time)
+            self.evaluate(time)
+            if report is not None:
+                report(time / self.until)
+        self.advance(self.until)
+
+    def advance(self, until: float) -> None:
+        """Handles every arrival with time ≤ until."""
+        method, desk, next_finished = self.method, self.desk, self.backend.next_finished
+        note_time, note_worker, note_k, note_delay, note_duration = (self.record[c].append for c in RECORD_COLUMNS)
+        while (finished := next_finished(until)) is not None:
+            worker, k, gradient, time, duration = finished
+            delay = desk.finish(worker, method.updates, time)
+            jobs = method.receive(Arrival(worker, gradient, delay, time, duration))
+            desk.issue(jobs, method.x, method.updates, time)
+            note_time(time), note_worker(worker), note_k(k), note_delay(delay), note_duration(duration)
+            self.num_arrivals += 1
+            if self.num_arrivals <= self.memory_checks_end and self.num_arrivals % self.memory_stride == 0:
+                self.measure_memory()
+
+    def evaluate(self, time: float) -> None:
+        x = self.method.x
+        metrics = {name: values.double().cpu().numpy() for name, values in self.problem.evaluate(x).items()}
+        finite = torch.isfinite(x).all(1).cpu().numpy()
+        for values in (metrics["loss"], metrics["grad_norm_sq"]):
+            finite &= np.isfinite(values)
+        if self.evaluations:
+            finite &= self.evaluations[-1][3]  # once diverged, diverged
+        self.evaluations.append((time, self.method.updates, metrics, finite))
+        self.measure_memory()
+
+    def measure_memory(self) -> None:
+        self.method_vectors = max(self.method_vectors, count_vectors(self.method))
+
+    def trajectory(self, record: bool, measure_weights: bool) -> Trajectory:
+        """What came out, as plain numpy."""
+        steps, seeds = (np.array(values) for values in zip(*self.replicas, strict=True))
+        chunks = []
+        for time, updates, metrics, finite in self.evaluations:
+            shared = {"time": time, "updates": updates}
+            rows = {name: np.full(finite.sum(), value) for name, value in shared.items()}
+            rows |= {name: values[finite] for name, values in metrics.items()}
+            chunks.append(rows | {"step_size": steps[finite], "seed": seeds[finite]})
+        columns = {name: np.concatenate([rows[name] for rows in chunks]) for name in chunks[0]}
+        times = np.array([evaluation[0] for evaluation in self.evaluations])
+        finite = np.array([evaluation[3] for evaluation in self.evaluations])
+        diverged_at = np.where(finite.all(0), np.nan, times[np.argmin(finite, axis=0)])
+        last_loss = self.evaluations[-1][2]["loss"]
+        collapse_loss = self.problem.constants.get("collapse_loss", math.inf)
+        replicas = {
+            "step_size": steps,
+            "seed": seeds,
+            "diverged_at": diverged_at,
+            "collapsed": (finite[-1] & (last_loss >= collapse_loss)).astype(np.int64),
+        }
+        finally_ = self.problem.evaluate_finally(self.method.x)
+        replicas |= {name: values.double().cpu().numpy() for name, values in finally_.items()}
+        arrivals = {name: np.array(values) for name, values in self.record.items()}
+        return Trajectory(
+            columns=columns,
+            replicas=replicas,
+            statistics=self.statistics(arrivals, measure_weights),
+            final_points=self.method.x.cpu().numpy().copy(),
+            metadata={
+                "method": type(self.method).__module__.rsplit(".", 1)[-1],
+                "label": self.method.label,
+                "method_options": {name: plain(value) for name, value in self.method_options.items()},
+                "backend": self.backend_name,
+                "device": self.problem.device.type,
+                "dtype": str(self.problem.dtype).removeprefix("torch."),
+                "num_workers": self.problem.num_workers,
+                "dim": self.problem.dim,
+                "mean_compute_times": self.times.mean.tolist(),
+                "until": self.until,
+                "eval_every": self.eval_every,
+                "schedule_seed": self.schedule_seed,
+            },
+            arrivals=arrivals if record else None,
+        )
+
+    def statistics(self, arrivals: dict[str, np.ndarray], measure_weights: bool) -> dict:
+        wasted = self.method.ignored + self.desk.aborted
+        num_arrivals = len(arrivals["worker"])
+        vectors = self.method_vectors + self.desk.max_queued
+        delays = arrivals["delay"]
+        weights = self.effective_weights(arrivals) if measure_weights and self.method.linear else None
+        return {
+            "effective_weights": weights,
+            "idle_seconds": self.desk.idle_seconds_until(self.until),
+            "num_updates": self.method.updates,
+            "computed_gradients": num_arrivals + self.desk.aborted,
+            "applied_gradients": num_arrivals - self.method.ignored,
+            "wasted_gradients": wasted,
+            "delay_mean": float(delays.mean()) if num_arrivals else 0.0,
+            "delay_max": int(delays.max()) if num_arrivals else 0,
+            "delay_histogram": np.bincount(delays).tolist() if num_arrivals else [],
+            "arrivals": np.bincount(arrivals["worker"], minlength=self.problem.num_workers).tolist(),
+            "server_vectors": vectors,
+            "server_bytes": vectors * self.problem.dim * torch.finfo(self.problem.dtype).bits // 8,
+        }
+
+    def effective_weights(self, arrivals: dict[str, np.ndarray]) -> list[float] | None:
+        """Share of every worker in the sum of all steps, by feeding the schedule to a second instance.
+
+        Worker i's gradients are replaced by the i-th unit vector and γ by 1, so −x sums up the steps of each worker.
+        More than 256 workers are weighed in groups of similar speed.
+        """
+        n = self.problem.num_workers
+        num_groups = min(n, MAX_WEIGHT_GROUPS)
+        group_of = np.empty(n, dtype=np.int64)
+        for group, members in enumerate(np.array_split(np.argsort(self.times.mean, kind="stable"), num_groups)):
+            group_of[members] = group
+        group_of = np.arange(n) if num_groups == n else group_of
+        twin = self.new_method(
+            type(self.method),
+            torch.zeros(1, num_groups, dtype=torch.float64),
+            torch.ones(1, 1, dtype=torch.float64),
+        )
+        twin.start()
+        unit = torch.eye(num_groups, dtype=torch.float64).split(1)
+        groups = group_of.tolist()
+        rows = zip(*(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
+        for worker, delay, time, duration in rows:
+            twin.receive(Arrival(worker, unit[groups[worker]].clone(), delay, time, duration))
+        total = -float(twin.x.sum())
+        if total == 0:
+            return None
+        shares = (twin.x[0] / -total).numpy() + 0.0  # no negative zeros
+        return (shares[group_of] / np.bincount(group_of)[group_of]).tolist()
+
+
+RECORD_COLUMNS = ("time", "worker", "k", "delay", "duration")
+
+
+def evaluation_times(until: float, eval_every: float) -> list[float]:
+    """0, eval_every, 2·eval_every, … up to the horizon."""
+    count = math.floor(until / eval_every * (1 + 1e-12))  # until = 0.3, eval_every = 0.1 has its last evaluation
+    return [min(j * eval_every, until) for j in range(count + 1)]
+
+
+def split_into_passes(steps: list[float], seeds: list[int], replicas_per_pass: int) -> list[tuple[list, list]]:
+    """Cuts step sizes × seeds into batched runs that are products themselves and keep the replica order."""
+    if replicas_per_pass < 1:
+        raise ValueError(f"replicas_per_pass must be at least 1, got {replicas_per_pass}")
+    if replicas_per_pass >= len(seeds):
+        chunk = replicas_per_pass // len(seeds)
+        return [(steps[i : i + chunk], seeds) for i in range(0, len(steps), chunk)]
+    chunks = [seeds[j : j + replicas_per_pass] for j in range(0, len(seeds), replicas_per_pass)]
+    return [([step], chunk) for step in steps for chunk in chunks]
+
+
+def count_vectors(method: Method) -> int:
+    """Distinct tensors of x's size among the method's attributes, x itself not counted."""
+    size, found = method.x.numel(), {}
+
+    def walk(value):
+        if isinstance(value, Tensor):
+            if value.numel() == size and value is not method.x:
+                found[id(value)] = True
+        elif isinstance(value, list | tuple):
+            for entry in value:
+                walk(entry)
+        elif isinstance(value, dict):
+            for entry in value.values():
+                walk(entry)
+
+    for name, value in vars(method).items():
+        if name not in ("x", "step_size"):
+            walk(value)
+    return len(found)
+
+
+@contextlib.contextmanager
+def one_thread(device: torch.device):
+    """One CPU thread: small operations run fastest so, and sums do not depend on the number of cores."""
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_options(method: type[Method], options: dict) -> None:
+    allowed = methods.option_names(method)
+    for name in options:
+        if name not in allowed:
+            raise ValueError(
+                f"{name!r} is not an option of {method.label}; allowed: {', '.join(allowed) if allowed else 'none'}"
+            )
+
+
+def checked_numbers(name: str, value, check: Callable, allowed: str) -> list:
+    """One number or several, each checked, as a list."""
+    values = [value] if np.ndim(value) == 0 else list(value)
+    if not values:
+        raise ValueError(f"{name} must not be empty, got {value!r}")
+    for entry in values:
+        if not check(entry):
+            raise ValueError(f"{name} must be {allowed}, got {entry!r}")
+    kind = int if check is whole_seed else float
+    return [kind(entry) for entry in values]
+
+
+def is_number(value) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def positive_number(value) -> bool:
+    return is_number(value) and math.isfinite(value) and value > 0
+
+
+def whole_seed(value) -> bool:
+    return is_number(value) and math.isfinite(value) and value >= 0 and int(value) == value
+
+
+def plain(value):
+    """The option as a JSON value."""
+    return np.asarray(value).tolist() if isinstance(value, np.ndarray | np.generic) else value
