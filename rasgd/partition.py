@@ -24,6 +24,8 @@ from rasgd.datasets import Dataset
 from rasgd.files import replacing
 from rasgd.randomness import generator
 
+TEXT_WIDTH_INCHES = 5.5
+MOST_WORKERS_WITH_BORDERS = 50  # with more, borders would hide the cells
 SMALLEST_ALPHA = 1e-6  # below, 1/α times a logarithm leaves the range where shares can be told apart
 
 
@@ -139,8 +141,8 @@ def dirichlet(labels: np.ndarray, num_workers: int, alpha: float, seed: int) -> 
 def by_label(labels: np.ndarray, num_workers: int, seed: int, shards_per_worker: int = 1) -> Partition:
     """Workers own few classes: the samples, sorted by class, are cut into equal shards and dealt at random [lit].
 
-    With one shard per worker this is the most heterogeneous split in which no class belongs to one worker by design
-    (McMahan et al., Communication-efficient learning of deep networks from decentralized data, 2017, use two).
+    McMahan et al. (Communication-efficient learning of deep networks from decentralized data, 2017) deal two shards per
+    worker; with one, most workers own a single class.
 
     Args:
         labels: class of every training sample, integers ≥ 0, `[num_samples]`.
@@ -199,8 +201,8 @@ def by_speed(
     size = min(is_slow.sum() // len(slow), (~is_slow).sum() // len(fast))
     if size == 0:
         raise ValueError(
-            f"compute_times has {len(slow)} slow and {len(fast)} fast workers, but the data has {is_slow.sum()} samples "
-            f"of slow_classes and {(~is_slow).sum()} others: a worker would be left without data"
+            f"compute_times has {len(slow)} slow and {len(fast)} fast workers, but the data has {is_slow.sum()} samples"
+            f" of slow_classes and {(~is_slow).sum()} others: a worker would be left without data"
         )
     random = generator(_checked_seed(seed), "partition by_speed")
     owned: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(seconds)
@@ -244,6 +246,74 @@ def build(kind: str, dataset: Dataset, **arguments) -> Partition:
         raise ValueError(f"partition {kind}: {error}; its arguments are {', '.join(allowed)}") from None
     partition = KINDS[kind](dataset.train_labels, **arguments)
     return replace(partition, dataset={"name": dataset.name, "sha256": dataset.provenance["sha256"]})
+
+
+def heat_map(partition: Partition, path_stem: str | Path) -> list[Path]:
+    """Draws how many samples of each class every worker owns, as .png and .pdf, and writes the numbers as .csv.
+
+    White means none. Slow workers of a partition by speed carry a mark. The same partition gives the same bytes.
+
+    Args:
+        partition: what to draw.
+        path_stem: path of the files without their ending.
+
+    Returns:
+        The paths of the three files.
+    """
+    paths = [Path(f"{path_stem}{ending}") for ending in (".png", ".pdf", ".csv")]
+    with _drawing_settings():
+        figure = _drawn(partition)
+        for path, metadata in ((paths[0], None), (paths[1], {"CreationDate": None})):
+            with replacing(path) as temporary:
+                figure.savefig(temporary, dpi=200, metadata=metadata)
+    with replacing(paths[2]) as temporary, temporary.open("w", newline="") as stream:
+        rows = csv.writer(stream, lineterminator="\n")
+        rows.writerow(["worker", "class", "samples"])
+        rows.writerows((worker, label, count) for (worker, label), count in np.ndenumerate(partition.counts))
+    return paths
+
+
+def _drawing_settings():
+    from matplotlib import rc_context
+
+    return rc_context({"font.size": 8, "pdf.fonttype": 42, "svg.hashsalt": "rasgd", "axes.linewidth": 0.6})
+
+
+def _drawn(partition: Partition):
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    num_workers, num_classes = partition.counts.shape
+    figure = Figure(figsize=(TEXT_WIDTH_INCHES, 0.9 + 0.16 * num_classes), layout="constrained")
+    axes = figure.add_subplot()
+    colours = colormaps["viridis_r"].with_extremes(bad="white")
+    image = axes.imshow(np.ma.masked_equal(partition.counts.T, 0), aspect="auto", cmap=colours, vmin=0)
+    axes.set(xlabel="worker", ylabel="class", title=_title(partition))
+    for axis, number in ((axes.xaxis, num_workers), (axes.yaxis, num_classes)):
+        axis.set_major_locator(MaxNLocator(nbins=min(number, 20), integer=True, steps=[1, 2, 5, 10]))
+        axis.set_ticks(np.arange(-0.5, number), minor=True)  # cell borders
+    axes.tick_params(which="both", length=0)
+    if num_workers <= MOST_WORKERS_WITH_BORDERS:
+        axes.grid(which="minor", color="0.88", linewidth=0.4)
+    figure.colorbar(image, label="samples", pad=0.02)
+    slow = partition.arguments.get("slow_workers", [])
+    axes.plot(slow, np.full(len(slow), -0.85), "v", color="tab:red", markersize=3.5, clip_on=False)
+    axes.set(xlim=(-0.5, num_workers - 0.5), ylim=(num_classes - 0.5, -0.5))
+    return figure
+
+
+def _title(partition: Partition) -> str:
+    sizes = sorted({len(own) for own in partition.indices})
+    per_worker = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    details = {
+        "dirichlet": " ({alpha})",
+        "by_label": ", {shards_per_worker} shards per worker",
+        "by_speed": ", ▼ slow workers, who alone own classes {slow_classes}",
+    }
+    kind = partition.kind.replace("_", " ") + details.get(partition.kind, "").format(**partition.arguments)
+    name = partition.dataset.get("name", "")
+    return f"{name + ': ' if name else ''}{kind}\n{partition.num_workers} workers × {per_worker} samples"
 
 
 def _partition(labels: np.ndarray, owned: Sequence[np.ndarray], kind: str, **arguments) -> Partition:
