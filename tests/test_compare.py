@@ -1,0 +1,192 @@
+import importlib.util
+import math
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[1]
+_specification = importlib.util.spec_from_file_location("compare", ROOT / "workflow/scripts/compare.py")
+comparison = importlib.util.module_from_spec(_specification)
+_specification.loader.exec_module(comparison)
+
+TABLE = [["method", "time", "loss"], ["Rescaled ASGD", "1.0", "0.5"], ["Vanilla ASGD", "2.0", "0.25"]]
+numbers = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, min_value=-1e100, max_value=1e100)
+
+
+def with_cell(row: int, column: int, text: str) -> list[list[str]]:
+    table = [list(cells) for cells in TABLE]
+    table[row][column] = text
+    return table
+
+
+def the_verdict(committed, reproduced, item="figure_1"):
+    (verdict,) = comparison.compare({f"{item}_x.csv": committed}, {f"{item}_x.csv": reproduced})
+    return verdict
+
+
+def git(folder: Path, *arguments: str) -> None:
+    author = ["-c", "user.name=A", "-c", "user.email=a@localhost", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *author, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def write(path: Path, text: str, seconds: float | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    if seconds is not None:
+        os.utime(path, (seconds, seconds))
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A git checkout with two committed products, from before any run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    write(tmp_path / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=1000)
+    write(tmp_path / "paper_figures/table_2_times.csv", "method,time\nA,10\n", seconds=1000)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "-m", "Products")
+    return tmp_path
+
+
+@given(numbers, numbers, st.floats(0, 1e10))
+def test_the_difference_of_two_cells_is_symmetric_and_at_most_two(first, second, floor):
+    one_way = comparison.cell_difference(repr(first), repr(second), floor)
+    assert one_way == comparison.cell_difference(repr(second), repr(first), floor)
+    assert 0 <= one_way <= 2  # |a − b| ≤ 2·max(|a|, |b|)
+    assert (comparison.cell_difference(repr(first), repr(second), 0.0) == 0) == (first == second)
+
+
+@given(numbers)
+def test_a_number_written_in_two_ways_does_not_differ(number):
+    assert comparison.cell_difference(repr(number), f"{number:.17e}", 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ("committed", "reproduced"),
+    [("1.0", ""), ("1.0", "> 10000"), ("A", "B"), ("nan", "1"), ("inf", "1"), ("inf", "-inf")],
+)
+def test_what_is_no_finite_number_on_both_sides_is_compared_exactly(committed, reproduced):
+    assert comparison.cell_difference(committed, reproduced, 1e6) == math.inf
+    assert comparison.cell_difference(committed, committed, 0.0) == 0
+
+
+def test_a_cell_far_below_its_column_is_measured_against_the_column():
+    committed, reproduced = ([["x"], ["1000"], [cell]] for cell in ("1e-12", "3e-12"))
+    # 2e-12 over 1e-6·1000
+    assert comparison.worst_cell("f.csv", committed, reproduced, floor=1e-6).difference == pytest.approx(2e-9)
+    assert comparison.worst_cell("f.csv", committed, reproduced, floor=0.0).difference == pytest.approx(2 / 3)
+
+
+def test_the_worst_cell_is_named_with_its_file_row_column_and_values():
+    reproduced = with_cell(2, 2, "0.26")
+    reproduced[1][2] = "0.5001"
+    worst = comparison.worst_cell("figure_1_x.csv", TABLE, reproduced, floor=0.0)
+    assert worst == ("figure_1_x.csv row 2, loss", "0.25", "0.26", pytest.approx(0.01 / 0.26))
+
+
+@pytest.mark.parametrize(
+    ("reproduced", "word"),
+    [
+        (TABLE, "within"),
+        (with_cell(1, 2, "0.500001"), "within"),
+        (with_cell(1, 2, "0.51"), "OUTSIDE"),
+        (with_cell(1, 0, "Other"), "OUTSIDE"),
+        (with_cell(0, 2, "error"), "OUTSIDE"),
+        (TABLE[:2], "OUTSIDE"),
+        ([row[:2] for row in TABLE], "OUTSIDE"),
+        ([*TABLE[:2], ["Vanilla ASGD", "2.0"]], "OUTSIDE"),
+        ([], "OUTSIDE"),
+    ],
+)
+def test_the_verdict_follows_from_values_texts_and_shape(reproduced, word):
+    assert the_verdict(TABLE, reproduced).word == word
+
+
+def test_only_what_real_clocks_measured_may_differ_by_a_third():
+    reproduced = with_cell(2, 1, "3.0")  # a third of the larger value
+    words = {
+        item: the_verdict(TABLE, reproduced, item).word for item in ("figure_3", "figure_5", "figure_8", "table_5")
+    }
+    assert words == {"figure_3": "OUTSIDE", "figure_5": "OUTSIDE", "figure_8": "within", "table_5": "within"}
+
+
+@pytest.mark.parametrize("item", ["figure_8", "table_5"])
+def test_real_clock_items_still_need_equal_texts(item):
+    assert the_verdict(TABLE, with_cell(2, 0, "Other"), item).word == "OUTSIDE"
+
+
+def test_all_files_of_a_figure_are_one_item_and_figures_stand_in_order():
+    tables = {
+        name: TABLE for name in ("figure_10_a.csv", "figure_2_a.csv", "figure_2_b.csv", "table_1_a.csv", "other.csv")
+    }
+    items = [verdict.item for verdict in comparison.compare(tables, tables)]
+    assert items == ["figure_2", "figure_10", "other", "table_1"]
+
+
+def test_missing_new_and_additional_files_are_said():
+    committed = {"figure_1_a.csv": TABLE, "figure_2_a.csv": TABLE}
+    reproduced = {"figure_2_a.csv": TABLE, "figure_2_b.csv": TABLE, "figure_3_a.csv": TABLE}
+    words = {verdict.item: verdict.word for verdict in comparison.compare(committed, reproduced)}
+    assert words == {"figure_1": "missing", "figure_2": "OUTSIDE", "figure_3": "new"}
+
+
+def test_the_overwritten_products_are_compared_with_those_of_the_last_commit(checkout, capsys):
+    write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
+    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.50001\n", seconds=3000)
+    write(checkout / "paper_figures/table_2_times.csv", "method,time\nA,10\n", seconds=3000)
+    assert comparison.main([]) == 0
+    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.6\n", seconds=3000)
+    assert comparison.main([]) == 1
+    said = capsys.readouterr().out
+    assert "figure_1_toy.csv row 2, x: committed 0.5, reproduced 0.6, relative difference 1.7e-01" in said
+    assert "2 items: 1 within, 1 OUTSIDE, 0 missing, 0 new, 0 untouched" in said
+
+
+def test_a_product_that_no_run_wrote_is_not_called_reproduced(checkout, capsys):
+    write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
+    assert comparison.main([]) == 1
+    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=3000)
+    assert comparison.main([]) == 0
+    assert "untouched  table_2" in capsys.readouterr().out
+
+
+def test_a_deleted_product_is_missing(checkout, capsys):
+    write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
+    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=3000)
+    (checkout / "paper_figures/table_2_times.csv").unlink()
+    assert comparison.main([]) == 1
+    assert "missing    table_2" in capsys.readouterr().out
+
+
+def test_before_the_first_run_there_is_nothing_to_compare(checkout, capsys):
+    assert comparison.main([]) == 1
+    assert "make reproduce" in capsys.readouterr().out
+
+
+def test_a_checkout_needs_no_copy_of_what_is_committed(checkout):
+    assert comparison.main(["--keep"]) == 0
+    assert not (checkout / "results").exists()
+
+
+def test_an_unpacked_archive_keeps_its_products_before_the_first_run(checkout, capsys):
+    (checkout / ".git").rename(checkout / "not_git")
+    assert comparison.main(["--keep"]) == 0
+    write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
+    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.6\n", seconds=3000)
+    assert comparison.main(["--keep"]) == 0  # the second run must not keep what the first one wrote
+    assert comparison.main([]) == 1
+    assert "committed 0.5, reproduced 0.6" in capsys.readouterr().out
+
+
+def test_products_that_a_run_may_have_written_are_not_kept_as_committed(checkout, capsys):
+    (checkout / ".git").rename(checkout / "not_git")
+    write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
+    comparison.main(["--keep"])
+    assert "Warning" in capsys.readouterr().out
+    assert comparison.main([]) == 1
+    assert "Nothing to compare with" in capsys.readouterr().out
