@@ -13,11 +13,11 @@ A complete method, usable as it stands:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
-import numpy as np
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 
 class Arrival(NamedTuple):
@@ -90,7 +90,7 @@ class Method(ABC):
 
     def update(self, direction: Tensor, scale: float = 1.0) -> None:
         """x ← x − γ·scale·direction, as a new tensor: points that workers hold are references to older ones."""
-        self.x = torch.addcmul(self.x, self.step_size, direction, value=-scale)
+        self.x = self.x.addcmul(self.step_size, direction, value=-scale)
         self.updates += 1
 
     def restart_all(self) -> list[Job]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Problem(ABC):
     dtype: torch.dtype = torch.float32
     device: torch.device = torch.device("cpu")
     replicas_per_pass: int = 64
-    constants: dict[str, float] = {}
+    constants: ClassVar[dict[str, float]] = {}
 
     @abstractmethod
     def initial_point(self, seed: int) -> Tensor:

@@ -60,6 +60,8 @@ class Network(Problem):
         self.num_workers = len(self.parts)
         self.shapes = list(zip(self.widths[:-1], self.widths[1:], strict=True))
         self.dim = sum(fan_in * fan_out + fan_out for fan_in, fan_out in self.shapes)
+        # A network that only predicts chance, as one with dead units does, has collapsed.
+        self.constants = {"collapse_loss": 0.95 * float(np.log(self.widths[-1]))}
         self.replicas_per_pass = max(1, 2**18 // self.dim)  # 1 MiB of float32 per point
         if test_inputs is not None and len(test_inputs):
             self.test_inputs = torch.as_tensor(np.asarray(test_inputs), dtype=torch.float32)
@@ -216,7 +218,7 @@ class Network(Problem):
 
 
 def distinct_indices(generator: np.random.Generator, population: int, size: int, count: int) -> np.ndarray:
-    """`count` uniformly random sets of `size` distinct indices below `population`, `[count, size]` (Floyd's algorithm)."""
+    """`count` uniformly random sets of `size` distinct indices below `population` (Floyd), `[count, size]`."""
     lowest = population - size
     candidates = generator.integers(0, np.arange(lowest, population) + 1, size=(count, size))
     for j in range(1, size):
