@@ -276,20 +276,23 @@ def heat_map(partition: Partition, path_stem: str | Path) -> list[Path]:
 def _drawing_settings():
     from matplotlib import rc_context
 
-    return rc_context({"font.size": 8, "pdf.fonttype": 42, "svg.hashsalt": "rasgd", "axes.linewidth": 0.6})
+    return rc_context({"font.size": 8, "axes.titlesize": 8, "axes.linewidth": 0.6, "pdf.fonttype": 42})
 
 
 def _drawn(partition: Partition):
     from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     num_workers, num_classes = partition.counts.shape
     figure = Figure(figsize=(TEXT_WIDTH_INCHES, 0.9 + 0.16 * num_classes), layout="constrained")
     axes = figure.add_subplot()
-    colours = colormaps["viridis_r"].with_extremes(bad="white")
+    blues = colormaps["Blues"](np.linspace(0.2, 1.0, 256))  # without its palest fifth: one sample is not none
+    colours = ListedColormap(blues).with_extremes(bad="white")
     image = axes.imshow(np.ma.masked_equal(partition.counts.T, 0), aspect="auto", cmap=colours, vmin=0)
-    axes.set(xlabel="worker", ylabel="class", title=_title(partition))
+    axes.set(xlabel="worker", ylabel="class")
+    axes.set_title(_title(partition), loc="left", pad=9)
     for axis, number in ((axes.xaxis, num_workers), (axes.yaxis, num_classes)):
         axis.set_major_locator(MaxNLocator(nbins=min(number, 20), integer=True, steps=[1, 2, 5, 10]))
         axis.set_ticks(np.arange(-0.5, number), minor=True)  # cell borders
@@ -297,8 +300,8 @@ def _drawn(partition: Partition):
     if num_workers <= MOST_WORKERS_WITH_BORDERS:
         axes.grid(which="minor", color="0.88", linewidth=0.4)
     figure.colorbar(image, label="samples", pad=0.02)
-    slow = partition.arguments.get("slow_workers", [])
-    axes.plot(slow, np.full(len(slow), -0.85), "v", color="tab:red", markersize=3.5, clip_on=False)
+    if slow := partition.arguments.get("slow_workers"):
+        axes.plot(slow, np.full(len(slow), -0.85), "v", color="tab:orange", markersize=3.5, clip_on=False)
     axes.set(xlim=(-0.5, num_workers - 0.5), ylim=(num_classes - 0.5, -0.5))
     return figure
 
@@ -306,14 +309,15 @@ def _drawn(partition: Partition):
 def _title(partition: Partition) -> str:
     sizes = sorted({len(own) for own in partition.indices})
     per_worker = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    details = {
-        "dirichlet": " ({alpha})",
-        "by_label": ", {shards_per_worker} shards per worker",
-        "by_speed": ", ▼ slow workers, who alone own classes {slow_classes}",
-    }
-    kind = partition.kind.replace("_", " ") + details.get(partition.kind, "").format(**partition.arguments)
-    name = partition.dataset.get("name", "")
-    return f"{name + ': ' if name else ''}{kind}\n{partition.num_workers} workers × {per_worker} samples"
+    arguments = partition.arguments
+    how = {
+        "iid": lambda: "iid",
+        "dirichlet": lambda: f"Dirichlet({arguments['alpha']})",
+        "by_label": lambda: f"by label, shards per worker: {arguments['shards_per_worker']}",
+        "by_speed": lambda: f"▼ slow workers alone own classes {', '.join(map(str, arguments['slow_classes']))}",
+    }[partition.kind]()
+    name = f"{partition.dataset['name']}: " if partition.dataset else ""
+    return f"{name}{partition.num_workers} workers × {per_worker} samples, {how}"
 
 
 def _partition(labels: np.ndarray, owned: Sequence[np.ndarray], kind: str, **arguments) -> Partition:
@@ -330,8 +334,8 @@ def _class_counts(random: np.random.Generator, alpha: float, size: int, left: np
     logarithms = np.log(random.standard_gamma(alpha + 1, len(left))) - random.standard_exponential(len(left)) / alpha
     counts = np.zeros_like(left)
     while (missing := size - counts.sum()) > 0:
-        available = counts < left
-        shares = np.where(available, np.exp(logarithms - logarithms[available].max()), 0.0)
+        available = np.where(counts < left, logarithms, -np.inf)
+        shares = np.exp(available - available.max())
         counts = np.minimum(counts + random.multinomial(missing, shares / shares.sum()), left)
     return counts
 
