@@ -29,8 +29,8 @@ COSTS = {
     "paper": Cost("several hours", 5 * GIGABYTE, 6 * GIGABYTE, "MNIST and Fashion-MNIST, 43 MB"),
 }
 # With the CPU build of torch; its CUDA build, which package indexes may hand out on Linux, is far larger.
-ENVIRONMENT_BYTES = 1.9 * GIGABYTE
-ENVIRONMENT_DOWNLOAD = "the pinned packages, about 0.6 GB (on Linux several GB where the index offers torch with CUDA)"
+ENVIRONMENT_BYTES = 2.0 * GIGABYTE
+ENVIRONMENT_DOWNLOAD = "the pinned packages, about 0.5 GB (on Linux several GB where the index offers torch with CUDA)"
 
 
 def available_memory(path_to_meminfo: Path = Path("/proc/meminfo")) -> float | None:
@@ -74,7 +74,7 @@ def announcement(scale: str, environment_exists: bool, cores: int) -> str:
     downloads = [cost.data] if environment_exists else [ENVIRONMENT_DOWNLOAD, cost.data]
     disk = _gigabytes(cost.disk_bytes)
     if not environment_exists:
-        disk += f", and {_gigabytes(ENVIRONMENT_BYTES)} for the environment in .venv/ (about 2 minutes to set up)"
+        disk += f", and {_gigabytes(ENVIRONMENT_BYTES)} for the environment in .venv/ (1 to 2 minutes to set up)"
     return "\n".join(
         [
             f"Reproducing at scale {scale}:",
