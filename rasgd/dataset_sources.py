@@ -19,6 +19,7 @@ import logging
 import math
 import shutil
 import subprocess
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -244,7 +245,7 @@ def _download(url: str, path: Path) -> None:
     import pooch
     import requests
 
-    progress = importlib.util.find_spec("tqdm") is not None
+    progress = sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
     try:
         pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT_SECONDS)(url, str(path), None)
     except requests.RequestException as error:
