@@ -47,11 +47,11 @@ def find(method: str | type[Method]) -> type[Method]:
     """The class of a method given by short name or as a class of one's own.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or a class that does not say what it does with an arrival.
     """
-    if isinstance(method, type) and issubclass(method, Method):
+    if isinstance(method, type) and issubclass(method, Method) and not inspect.isabstract(method):
         return method
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)} or a Method class, got {method!r}")
     return METHODS[method]
 

@@ -16,6 +16,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from torch import Tensor
 
@@ -66,13 +68,13 @@ class Method(ABC):
         x0: Tensor,
         step_size: Tensor,
         num_workers: int,
-        compute_times: np.ndarray | None = None,
+        compute_times: Sequence[float] | None = None,
         generator: np.random.Generator | None = None,
     ):
         self.x = x0
         self.step_size = step_size
         self.num_workers = num_workers
-        self.compute_times = compute_times
+        self.compute_times = None if compute_times is None else [float(seconds) for seconds in compute_times]
         self.generator = generator
         self.updates = 0  # server updates so far
         self.ignored = 0  # arrivals dropped without use
@@ -96,10 +98,3 @@ class Method(ABC):
     def restart_all(self) -> list[Job]:
         """Every worker starts afresh at the newest x; unfinished work is dropped."""
         return [Job(worker, abort=True) for worker in range(self.num_workers)]
-
-
-def whole_number(name: str, value, at_least: int = 1) -> int:
-    """Returns an option that must be an integer, or says in one line what is wrong with it."""
-    if isinstance(value, bool) or int(value) != value or value < at_least:
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
-    return int(value)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from rasgd.methods.base import Arrival, Job, Method, whole_number
+from rasgd.methods.base import Arrival, Job, Method
+from rasgd.validation import whole_number
 
 
 class Ca2fl(Method):
     """Steps along the mean of all cached gradients, corrected by the buffer's changes.
 
-        at K gradients:  v = (1/n) Σⱼ hⱼ + (1/K) Σ_buffer (g − hᵢ);   x ← x − γ v;   then hᵢ ← g;   restart i always   [lit]
+        at K gradients:  v = (1/n) Σⱼ hⱼ + (1/K) Σ_buffer (g − hᵢ);   x ← x − γ v;   then hᵢ ← g          [lit]
+        restart i always
 
     The caches start at 0 and their mean always divides by n. A worker that is twice in the buffer is corrected twice
     with the old hᵢ, and its newest g is cached. The mean of the caches is kept as one more vector, so that an arrival

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from rasgd.methods.base import Arrival, Job, Method
+from rasgd.validation import real_array
 
 
 class Dealt(Method):
@@ -13,12 +14,7 @@ class Dealt(Method):
     def __init__(self, x0, step_size, num_workers, compute_times=None, generator=None, assignment=None):
         super().__init__(x0, step_size, num_workers, compute_times, generator)
         if assignment is not None:
-            assignment = [int(worker) for worker in assignment]
-            outside = [worker for worker in assignment if not 0 <= worker < num_workers]
-            if outside or not assignment:
-                raise ValueError(
-                    f"assignment must be a non-empty list of workers 0 to {num_workers - 1}, got {outside or assignment}"
-                )
+            assignment = checked_workers(assignment, num_workers)
         elif generator is None:
             raise ValueError("generator is needed to draw workers when no assignment is given, got None")
         self.assignment = assignment
@@ -57,3 +53,15 @@ class Concurrent(Dealt):
 
     def draw(self) -> list[int]:
         return self.generator.integers(self.num_workers, size=self.num_workers).tolist()
+
+
+def checked_workers(assignment, num_workers: int) -> list[int]:
+    """The explicit assignment as a list of worker indices, or one line that says what is wrong with it."""
+    allowed = f"a non-empty list of workers 0 to {num_workers - 1}"
+    workers = real_array("assignment", assignment, allowed)
+    if workers.ndim != 1 or not workers.size:
+        raise ValueError(f"assignment must be {allowed}, got an array of shape {list(workers.shape)}")
+    for worker in workers.tolist():
+        if not (0 <= worker < num_workers and worker == int(worker)):  # the first comparison is False for NaN
+            raise ValueError(f"assignment must be {allowed}, got {worker} in it")
+    return [int(worker) for worker in workers]

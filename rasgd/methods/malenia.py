@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rasgd.methods.base import Arrival, Job, Method
+from rasgd.validation import real_number
 
 
 class Malenia(Method):
@@ -27,9 +28,7 @@ class Malenia(Method):
 
     def __init__(self, x0, step_size, num_workers, compute_times=None, generator=None, S=None):
         super().__init__(x0, step_size, num_workers, compute_times, generator)
-        self.S = num_workers if S is None else float(S)
-        if not self.S > 0:
-            raise ValueError(f"S must be a positive number of gradients, got {S!r}")
+        self.S = num_workers if S is None else real_number("S", S, above=0)
         self.sums = [None] * num_workers  # an entry is meaningless while its count is 0
         self.clear()
 

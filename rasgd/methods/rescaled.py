@@ -33,8 +33,8 @@ class Rescaled(Method):
         super().__init__(x0, step_size, num_workers, compute_times, generator)
         if compute_times is None:
             raise ValueError("compute_times is needed by method 'rescaled', got None; give the mean seconds per worker")
-        harmonic_mean = num_workers / sum(1.0 / t for t in compute_times)
-        self.scale = [float(t / harmonic_mean) for t in compute_times]
+        harmonic_mean = num_workers / sum(1.0 / seconds for seconds in self.compute_times)
+        self.scale = [seconds / harmonic_mean for seconds in self.compute_times]
 
     def receive(self, arrival: Arrival) -> list[Job]:
         self.update(arrival.gradient, self.scale[arrival.worker])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rasgd.methods.base import Arrival, Job, Method, whole_number
+from rasgd.methods.base import Arrival, Job, Method
+from rasgd.validation import whole_number
 
 
 class Ringmaster(Method):
