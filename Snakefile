@@ -1,0 +1,45 @@
+# The whole artefact: `snakemake` makes every figure and table at laptop scale.
+# One experiment, figure or table: `snakemake mnist`, `snakemake figure_1`, `snakemake table_2`.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/settings.smk"
+
+
+rule all:
+    input:
+        ALL_PRODUCTS,
+        expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=EXPERIMENTS),
+    default_target: True
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/trajectory.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/track.smk"
+
+
+for experiment in EXPERIMENTS:
+
+    rule:
+        name:
+            experiment
+        input:
+            experiment_products(experiment),
+            f"{RESULTS}/tracking/{experiment}.json",
+        message:
+            f"Everything of the experiment {experiment} is there"
+
+
+for item, files in ITEMS.items():
+
+    rule:
+        name:
+            item
+        input:
+            files,

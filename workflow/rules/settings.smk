@@ -1,0 +1,74 @@
+# Reads and checks every setting before any rule; wrong input ends here with one line.
+import sys
+from pathlib import Path
+
+from rasgd import experiment as experiments
+from rasgd import provenance
+
+
+def read_settings():
+    """The settings of every experiment at this scale, checked."""
+    schemas = Path(workflow.basedir) / "workflow/schemas"
+    config_schema = experiments.read_yaml(schemas / "config.schema.yaml")
+    experiment_schema = experiments.read_yaml(schemas / "experiment.schema.yaml")
+    experiments.check_schema(config, config_schema, "config/config.yaml or --config")
+    experiments.check_environment(config)
+    settings = {}
+    for path in sorted(Path("config/experiments").glob("*.yaml")):
+        settings[path.stem] = experiments.read(path, config["scale"])
+        experiments.check_schema(settings[path.stem], experiment_schema, str(path))
+        experiments.check(settings[path.stem], str(path))
+    return settings
+
+
+try:
+    SETTINGS = read_settings()
+except ValueError as error:
+    sys.exit(f"error: {error}")
+
+EXPERIMENTS = list(SETTINGS)
+RESULTS = f"{config['results']}/{config['scale']}"
+FIGURES = {
+    "smoke": f"{RESULTS}/paper_figures",
+    "laptop": config["figures"],
+    "paper": f"{config['figures']}/paper_scale",
+}[config["scale"]]
+
+
+wildcard_constraints:
+    experiment="|".join(EXPERIMENTS),
+    method="[a-z0-9_]+",
+
+
+def partition_arguments(experiment):
+    return experiments.partition_settings(SETTINGS[experiment])
+
+
+def training_data(wildcards):
+    """The data files a training job reads."""
+    arguments = partition_arguments(wildcards.experiment)
+    if arguments is None:
+        return {}
+    return {
+        "dataset": f"{RESULTS}/data/{arguments['dataset']}.npz",
+        "partition": f"{RESULTS}/partitions/{wildcards.experiment}.npz",
+    }
+
+
+def training_settings(experiment, method):
+    """What one training job depends on: other methods, titles and captions of its experiment are left out."""
+    return experiments.training_settings(SETTINGS[experiment], method)
+
+
+def source_hashes(experiment, method):
+    return {
+        backend: provenance.source_hash(method, backend)
+        for backend in SETTINGS[experiment]["backends"]
+    }
+
+
+def training_outputs(experiment, table):
+    return expand(
+        f"{RESULTS}/{experiment}/{{method}}/{table}.parquet",
+        method=SETTINGS[experiment]["methods"],
+    )

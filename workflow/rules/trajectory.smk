@@ -1,0 +1,27 @@
+# Training: one job per experiment and method tunes on its own seeds and reports on others.
+
+
+rule trajectory:
+    input:
+        unpack(training_data),
+    output:
+        curves=f"{RESULTS}/{{experiment}}/{{method}}/curves.parquet",
+        runs=f"{RESULTS}/{{experiment}}/{{method}}/runs.parquet",
+        grid=f"{RESULTS}/{{experiment}}/{{method}}/grid.parquet",
+    log:
+        f"{RESULTS}/logs/trajectory/{{experiment}}/{{method}}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=int(config["device"] == "cuda"),
+        real_clock=lambda wildcards: int("processes" in SETTINGS[wildcards.experiment]["backends"]),
+    params:
+        settings=lambda wildcards: training_settings(wildcards.experiment, wildcards.method),
+        source_hashes=lambda wildcards: source_hashes(wildcards.experiment, wildcards.method),
+        device=config["device"],
+        store=f"{RESULTS}/runs",
+    message:
+        "Training {wildcards.method} on {wildcards.experiment}"
+    script:
+        "../scripts/trajectory.py"
