@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rasgd import randomness
+from rasgd.validation import real_array, shown, whole_number
 
 
 class ComputeTimes(ABC):
@@ -40,10 +41,8 @@ def checked_times(times) -> np.ndarray:
     Raises:
         ValueError: naming the first worker whose time is not a positive finite number.
     """
-    try:
-        seconds = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise ValueError(f"compute_times must be positive numbers of seconds, one per worker, got {times!r}") from None
+    given = real_array("compute_times", times, "positive numbers of seconds, one per worker")
+    seconds = np.atleast_1d(given.astype(np.float64))
     if seconds.ndim != 1 or len(seconds) == 0:
         raise ValueError(f"compute_times must be a non-empty list of seconds, got an array of shape {seconds.shape}")
     for worker, value in enumerate(seconds):
@@ -75,13 +74,13 @@ class NoisyTimes(ComputeTimes):
 
     Args:
         seconds: τᵢ, positive, `[n]`.
-        schedule_seed: seed of the draws, keyed by (schedule_seed, worker, k // 16).
+        schedule_seed: seed of the draws, keyed by (schedule_seed, worker, k // 16); `rasgd.simulate` puts its own here.
     """
 
     def __init__(self, seconds: Sequence[float], schedule_seed: int = 0):
         self.base = checked_times(seconds)
         self.mean = self.base + np.sqrt(2 * self.base / math.pi)
-        self.schedule_seed = schedule_seed
+        self.schedule_seed = whole_number("schedule_seed", schedule_seed, at_least=0)
         self.blocks = {}  # worker → (block number, durations)
 
     def duration(self, worker: int, k: int, start: float) -> float:
@@ -109,23 +108,20 @@ class RecordedTimes(ComputeTimes):
         after: what happens when a worker's recorded durations run out: "stop" raises, "repeat" goes through them again.
 
     Raises:
-        ValueError: for missing columns, a worker without any duration, or an unknown `after`.
+        ValueError: for columns that are missing, of unequal lengths or not of such numbers, a worker without any
+            duration, a gradient recorded twice, or an unknown `after`.
     """
 
     def __init__(self, trace, after: str = "stop"):
-        missing = [column for column in ("worker", "k", "duration") if column not in trace]
-        if missing:
-            raise ValueError(f"trace must have columns worker, k and duration, {', '.join(missing)} missing")
         if after not in ("stop", "repeat"):
             raise ValueError(f"after must be 'stop' or 'repeat', got {after!r}")
         self.after = after
-        workers = np.asarray(trace["worker"], dtype=np.int64)
-        durations = checked_times(trace["duration"])
-        self.by_worker = [{} for _ in range(int(workers.max()) + 1)]
-        for worker, k, duration in zip(
-            workers.tolist(), np.asarray(trace["k"]).tolist(), durations.tolist(), strict=True
-        ):
-            self.by_worker[worker][int(k)] = duration
+        workers, ks, durations = recorded_columns(trace)
+        self.by_worker = [{} for _ in range(max(workers) + 1)]
+        for worker, k, duration in zip(workers, ks, durations, strict=True):
+            if k in self.by_worker[worker]:
+                raise ValueError(f"trace must hold every gradient once, gradient {k} of worker {worker} is there twice")
+            self.by_worker[worker][k] = duration
         for worker, recorded in enumerate(self.by_worker):
             if not recorded:
                 raise ValueError(f"trace must hold a duration of every worker, worker {worker} has none")
@@ -144,23 +140,48 @@ class RecordedTimes(ComputeTimes):
         return self.in_order[worker][k % len(self.in_order[worker])]
 
 
+def recorded_columns(trace) -> tuple[list[int], list[int], list[float]]:
+    """Columns worker, k and duration of a trace as plain lists of equal length.
+
+    Raises:
+        ValueError: naming the column and what is wrong with it.
+    """
+    names = ("worker", "k", "duration")
+    try:
+        columns = [np.asarray(trace[name]) for name in names]
+    except (KeyError, TypeError, IndexError):
+        raise ValueError(f"trace must be a table with columns {', '.join(names)}, got {shown(trace)}") from None
+    lengths = [column.shape for column in columns]
+    if columns[0].ndim != 1 or not lengths[0] == lengths[1] == lengths[2] != (0,):
+        raise ValueError(f"trace must have rows and columns of one length, got shapes {lengths}")
+    for name, column in zip(names[:2], columns[:2], strict=True):
+        if column.dtype.kind not in "iu" or column.min() < 0:
+            raise ValueError(f"trace must have whole numbers of at least 0 in column {name}, got {shown(column)}")
+    if columns[2].dtype.kind not in "iuf" or not (np.isfinite(columns[2]) & (columns[2] > 0)).all():
+        raise ValueError(f"trace must have positive finite seconds in column duration, got {shown(columns[2])}")
+    return columns[0].tolist(), columns[1].tolist(), columns[2].astype(np.float64).tolist()
+
+
 def linear(num_workers: int) -> FixedTimes:
     """τᵢ = i for i = 1 … n seconds."""
-    return FixedTimes(np.arange(1, num_workers + 1))
+    return FixedTimes(np.arange(1, whole_number("num_workers", num_workers) + 1))
 
 
 def square_root(num_workers: int) -> FixedTimes:
     """τᵢ = √i for i = 1 … n seconds."""
-    return FixedTimes(np.sqrt(np.arange(1, num_workers + 1)))
+    return FixedTimes(np.sqrt(np.arange(1, whole_number("num_workers", num_workers) + 1)))
 
 
 def two_speed(num_fast: int, num_slow: int, fast: float = 1.0, slow: float = 10.0) -> FixedTimes:
     """The first `num_fast` workers take `fast` seconds, the following `num_slow` take `slow`."""
+    num_fast = whole_number("num_fast", num_fast, at_least=0)
+    num_slow = whole_number("num_slow", num_slow, at_least=0)
     return FixedTimes([fast] * num_fast + [slow] * num_slow)
 
 
 def permuted(seconds: Sequence[float], seed: int = 0) -> np.ndarray:
     """The same seconds dealt to the workers in a seeded random order, float64 `[n]`."""
+    seed = whole_number("seed", seed, at_least=0)
     return randomness.generator(seed, "permutation").permutation(checked_times(seconds))
 
 

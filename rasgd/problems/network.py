@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rasgd import randomness
 from rasgd.problems.base import Problem
+from rasgd.validation import is_real, real_array, shown, whole_number
 
 
 class Network(Problem):
@@ -32,7 +33,8 @@ class Network(Problem):
         seed: of the evaluation subset.
 
     Raises:
-        ValueError: for widths that do not fit the data, a worker without data, or a batch larger than a share.
+        ValueError: for data that are not finite numbers, widths that do not fit the data, a worker without data or with
+            samples that do not exist, or a batch larger than a share.
     """
 
     dtype = torch.float32
@@ -50,48 +52,42 @@ class Network(Problem):
         test_labels=None,
         seed: int = 0,
     ):
-        self.inputs = torch.as_tensor(np.asarray(inputs), dtype=torch.float32)
-        self.labels = torch.as_tensor(np.asarray(labels), dtype=torch.int64)
-        self.parts = [np.asarray(part, dtype=np.int64) for part in parts]
-        self.widths = [int(width) for width in widths]
-        self.batch_size = batch_size
-        self.evaluation_groups = dict(evaluation_groups or {})
-        self.check()
+        self.widths = checked_widths(widths)
+        self.inputs, self.labels = checked_data("inputs", inputs, "labels", labels, self.widths)
+        self.parts = checked_parts(parts, len(self.inputs))
+        self.batch_size = self.checked_batch_size(batch_size)
+        self.evaluation_groups = checked_groups(evaluation_groups or {}, self.widths[-1])
+        self.test_inputs = self.test_labels = None
+        if test_inputs is not None or test_labels is not None:
+            self.test_inputs, self.test_labels = checked_data(
+                "test_inputs", test_inputs, "test_labels", test_labels, self.widths
+            )
         self.num_workers = len(self.parts)
         self.shapes = list(zip(self.widths[:-1], self.widths[1:], strict=True))
         self.dim = sum(fan_in * fan_out + fan_out for fan_in, fan_out in self.shapes)
         # A network that only predicts chance, as one with dead units does, has collapsed.
         self.constants = {"collapse_loss": 0.95 * float(np.log(self.widths[-1]))}
         self.replicas_per_pass = max(1, 2**18 // self.dim)  # 1 MiB of float32 per point
-        if test_inputs is not None and len(test_inputs):
-            self.test_inputs = torch.as_tensor(np.asarray(test_inputs), dtype=torch.float32)
-            self.test_labels = torch.as_tensor(np.asarray(test_labels), dtype=torch.int64)
-        else:
-            self.test_inputs = self.test_labels = None
-        self.choose_evaluation_samples(num_evaluation_samples, seed)
+        self.choose_evaluation_samples(num_evaluation_samples, whole_number("seed", seed, at_least=0))
         self.whole_parts = (
             [(self.inputs[part], self.labels[part]) for part in self.parts] if batch_size is None else None
         )
 
-    def check(self) -> None:
-        if len(self.inputs) != len(self.labels):
-            raise ValueError(f"labels must be one per input, got {len(self.labels)} for {len(self.inputs)} inputs")
-        if len(self.widths) < 2 or min(self.widths) < 1:
-            raise ValueError(f"widths must be at least two positive layer widths, got {self.widths}")
-        if self.widths[0] != self.inputs.shape[1]:
-            raise ValueError(f"widths must start with the input size {self.inputs.shape[1]}, got {self.widths}")
-        if self.widths[-1] <= int(self.labels.max()):
-            raise ValueError(f"widths must end with at least {int(self.labels.max()) + 1} classes, got {self.widths}")
+    def checked_batch_size(self, batch_size: int | None) -> int | None:
+        if batch_size is None:
+            return None
         smallest = min(range(len(self.parts)), key=lambda worker: len(self.parts[worker]))
-        if len(self.parts[smallest]) == 0:
-            raise ValueError(f"parts must give every worker data, worker {smallest} has none")
-        if self.batch_size is not None and not 1 <= self.batch_size <= len(self.parts[smallest]):
+        largest = len(self.parts[smallest])
+        if not (is_real(batch_size) and int(batch_size) == batch_size and 1 <= batch_size <= largest):
             raise ValueError(
-                f"batch_size must lie between 1 and the smallest share, {len(self.parts[smallest])} samples of worker "
-                f"{smallest}, got {self.batch_size}"
+                f"batch_size must be a whole number between 1 and the smallest share, {largest} samples of worker "
+                f"{smallest}, got {batch_size!r}"
             )
+        return int(batch_size)
 
     def choose_evaluation_samples(self, count: int | None, seed: int) -> None:
+        if count is not None:
+            count = whole_number("num_evaluation_samples", count)
         if count is None or count >= sum(map(len, self.parts)):
             chosen = self.parts
         else:
@@ -225,3 +221,66 @@ def distinct_indices(generator: np.random.Generator, population: int, size: int,
         taken = (candidates[:, :j] == candidates[:, j, None]).any(axis=1)
         candidates[taken, j] = lowest + j
     return candidates
+
+
+def checked_widths(widths) -> list[int]:
+    array = real_array("widths", widths, "at least two positive layer widths")
+    if array.ndim != 1 or len(array) < 2 or not all(width >= 1 and width == int(width) for width in array.tolist()):
+        raise ValueError(f"widths must be at least two positive layer widths, got {shown(widths)}")
+    return [int(width) for width in array]
+
+
+def checked_data(name: str, inputs, labels_name: str, labels, widths: list[int]) -> tuple[Tensor, Tensor]:
+    """Inputs `[num_samples, widths[0]]` and their classes `[num_samples]` as tensors, if they are such."""
+    inputs, labels = real_array(name, inputs), real_array(labels_name, labels)
+    if inputs.ndim != 2 or not len(inputs):
+        raise ValueError(f"{name} must have shape [num_samples, {widths[0]}] with samples, got {list(inputs.shape)}")
+    if inputs.shape[1] != widths[0]:
+        raise ValueError(f"widths must start with the input size of {name}, {inputs.shape[1]}, got {widths}")
+    if not np.isfinite(inputs).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinite entries")
+    if labels.shape != inputs.shape[:1]:
+        raise ValueError(f"{labels_name} must be one per sample, [{len(inputs)}], got {list(labels.shape)}")
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise ValueError(f"{labels_name} must be classes counted from 0, as integers, got {shown(labels)}")
+    if labels.max() >= widths[-1]:
+        raise ValueError(f"widths must end with at least {labels.max() + 1} classes to fit {labels_name}, got {widths}")
+    return torch.as_tensor(inputs, dtype=torch.float32), torch.as_tensor(labels.astype(np.int64))
+
+
+def checked_parts(parts, num_samples: int) -> list[np.ndarray]:
+    """Every worker's sample indices as an array, if they exist and are distinct."""
+    if not isinstance(parts, Sequence | np.ndarray) or isinstance(parts, str) or not len(parts):
+        raise ValueError(f"parts must be a list with the sample indices of every worker, got {shown(parts)}")
+    arrays = []
+    for worker, part in enumerate(parts):
+        indices = real_array(f"parts[{worker}]", part, "a list of sample indices")
+        if not indices.size:
+            raise ValueError(f"parts must give every worker data, worker {worker} has none")
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            raise ValueError(f"parts[{worker}] must be a list of sample indices, got {shown(part)}")
+        if indices.min() < 0 or indices.max() >= num_samples:
+            raise ValueError(
+                f"parts[{worker}] must hold indices from 0 to {num_samples - 1}, got {indices.min()} to {indices.max()}"
+            )
+        if len(np.unique(indices)) < len(indices):
+            raise ValueError(f"parts[{worker}] must hold every sample once, got some more often")
+        arrays.append(indices.astype(np.int64))
+    return arrays
+
+
+def checked_groups(groups, num_classes: int) -> dict[str, list[int]]:
+    """Named groups of classes, if they are such."""
+    if not isinstance(groups, dict):
+        raise ValueError(f"evaluation_groups must be classes by name of the group, got {shown(groups)}")
+    for name, classes in groups.items():
+        allowed = f"a non-empty list of classes 0 to {num_classes - 1}"
+        array = real_array(f"evaluation_groups[{name!r}]", classes, allowed)
+        if (
+            array.ndim != 1
+            or not array.size
+            or array.dtype.kind not in "iu"
+            or not 0 <= array.min() <= array.max() < num_classes
+        ):
+            raise ValueError(f"evaluation_groups[{name!r}] must be {allowed}, got {shown(classes)}")
+    return {name: [int(label) for label in classes] for name, classes in groups.items()}

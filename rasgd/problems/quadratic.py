@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rasgd import randomness
 from rasgd.problems.base import Problem
+from rasgd.validation import is_real, real_array, real_number, whole_number
 
 
 class Quadratic(Problem):
@@ -17,13 +18,15 @@ class Quadratic(Problem):
 
     Args:
         A: symmetric matrices: `[n, d, d]`, one `[d, d]` shared by all, or one shared tridiagonal matrix as `[3, d]`
-            (below, on and above the diagonal; the first entry below and the last above are ignored).
+            (below, on and above the diagonal; the first entry below and the last above are ignored). For d = 3 a
+            `[3, 3]` is the matrix itself.
         b: linear terms, `[n, d]`.
         noise_std: standard deviation of the noise per coordinate, ≥ 0.
         initial_point: x⁰, `[d]` (default 0).
 
     Raises:
-        ValueError: for shapes that do not fit, non-finite entries or a negative noise_std.
+        ValueError: for shapes that do not fit, entries that are not finite numbers, a matrix that is not symmetric or
+            a negative noise_std.
 
     The loss is F(x) itself and may be negative. For d ≤ 3 the metrics hold the coordinates of x as point_0 ….
     """
@@ -31,12 +34,12 @@ class Quadratic(Problem):
     dtype = torch.float64
 
     def __init__(self, A, b, noise_std: float = 0.0, initial_point=None):
-        A = torch.as_tensor(np.asarray(A), dtype=torch.float64)
-        b = torch.as_tensor(np.asarray(b), dtype=torch.float64)
-        if b.ndim != 2:
-            raise ValueError(f"b must have shape [n, d], got {list(b.shape)}")
+        # Copies: arrays that the caller changes later do not change the problem.
+        A = torch.tensor(real_array("A", A), dtype=torch.float64)
+        b = torch.tensor(real_array("b", b), dtype=torch.float64)
+        if b.ndim != 2 or 0 in b.shape:
+            raise ValueError(f"b must have shape [n, d] with at least one worker and dimension, got {list(b.shape)}")
         n, d = b.shape
-        # For d = 3 a shared matrix and a tridiagonal one have the same shape: then it is the matrix.
         self.tridiagonal = A.shape == (3, d) and d != 3
         if not self.tridiagonal and A.shape not in ((d, d), (n, d, d)):
             raise ValueError(
@@ -44,27 +47,32 @@ class Quadratic(Problem):
             )
         if not (torch.isfinite(A).all() and torch.isfinite(b).all()):
             raise ValueError("A and b must be finite, got NaN or infinite entries")
-        if not self.tridiagonal and not torch.allclose(A, A.mT):
+        symmetric = torch.allclose(A[0, 1:], A[2, :-1]) if self.tridiagonal else torch.allclose(A, A.mT)
+        if not symmetric:
             raise ValueError("A must be symmetric, got a matrix that differs from its transpose")
-        if not (np.isfinite(noise_std) and noise_std >= 0):
-            raise ValueError(f"noise_std must be a finite number of at least 0, got {noise_std!r}")
-        x0 = np.zeros(d) if initial_point is None else np.asarray(initial_point, dtype=np.float64)
-        if x0.shape != (d,) or not np.isfinite(x0).all():
-            raise ValueError(f"initial_point must be a finite vector of shape [{d}], got shape {list(x0.shape)}")
-        self.A, self.b, self.noise_std = A, b, float(noise_std)
+        noise_std = real_number("noise_std", noise_std, at_least=0)
+        x0 = np.zeros(d) if initial_point is None else real_array("initial_point", initial_point).astype(np.float64)
+        if x0.shape != (d,):
+            raise ValueError(f"initial_point must have shape [{d}] to fit b, got {list(x0.shape)}")
+        if not np.isfinite(x0).all():
+            raise ValueError("initial_point must be finite, got NaN or infinite entries")
+        self.A, self.b, self.noise_std = A, b, noise_std
         self.num_workers, self.dim = n, d
-        self.x0 = torch.from_numpy(x0.copy())
+        self.x0 = torch.from_numpy(x0)
         self.mean_A = A if A.ndim == 2 else A.mean(0)
         self.mean_b = b.mean(0)
         self.replicas_per_pass = max(1, 2**18 // d)  # 2 MiB of float64 per point
         self.constants = {"noise_variance": d * self.noise_std**2}
-        self.matrices = list(A) if A.ndim == 3 else [A] * n
-        self.minus_b = list(-b)
+        self.split()
+
+    def split(self) -> None:
+        """One view per worker, or one shared matrix: indexing a list costs a tenth of indexing a tensor."""
+        self.matrices = list(self.A) if self.A.ndim == 3 else [self.A] * self.num_workers
+        self.minus_b = list(-self.b)
 
     def to(self, device):
         other = super().to(device)
-        other.matrices = [matrix.to(other.device) for matrix in self.matrices]
-        other.minus_b = list(-other.b)
+        other.split()
         return other
 
     def initial_point(self, seed: int) -> Tensor:
@@ -111,6 +119,7 @@ def tridiagonal_product(A: Tensor, x: Tensor) -> Tensor:
 
 def tridiagonal(dim: int, scale: float = 0.25) -> np.ndarray:
     """scale·tridiag(−1, 2, −1) as `[3, dim]`, the matrix of the Ringmaster paper's quadratic [lit]."""
+    dim = whole_number("dim", dim)
     return scale * np.stack([np.full(dim, -1.0), np.full(dim, 2.0), np.full(dim, -1.0)])
 
 
@@ -132,14 +141,20 @@ def random_quadratic(
         num_workers: n.
         dim: d.
         noise: σ, so that E‖∇fᵢ − ∇Fᵢ‖² = σ².
-        heterogeneity: ζ.
+        heterogeneity: ζ; 0 if there is one worker.
         seed: of the instance.
         curvature_spread: in [0, 1); 0 gives every worker the same matrix.
 
     Raises:
-        ValueError: for a curvature_spread outside [0, 1).
+        ValueError: for numbers out of these ranges.
     """
-    if not 0 <= curvature_spread < 1:
+    num_workers, dim = whole_number("num_workers", num_workers), whole_number("dim", dim)
+    noise = real_number("noise", noise, at_least=0)
+    heterogeneity = real_number("heterogeneity", heterogeneity, at_least=0)
+    seed = whole_number("seed", seed, at_least=0)
+    if heterogeneity and num_workers == 1:
+        raise ValueError(f"heterogeneity must be 0 with one worker, got {heterogeneity:g}")
+    if not (is_real(curvature_spread) and 0 <= curvature_spread < 1):
         raise ValueError(f"curvature_spread must lie in [0, 1), got {curvature_spread!r}")
     draws = randomness.generator(seed, "quadratic")
     mean_A = 0.25 * (2 * np.eye(dim) - np.eye(dim, k=1) - np.eye(dim, k=-1))
@@ -153,8 +168,10 @@ def random_quadratic(
     minimiser = np.linalg.solve(mean_A, mean_b)
     gradients = draws.standard_normal((num_workers, dim))
     gradients -= gradients.mean(0)
-    size = np.sqrt(np.square(gradients).sum(1).mean())
-    gradients *= heterogeneity / size if size > 0 else 0.0
+    if heterogeneity:
+        gradients *= heterogeneity / np.sqrt(np.square(gradients).sum(1).mean())
+    else:
+        gradients[:] = 0.0
     x0 = np.zeros(dim)
     x0[0] = np.sqrt(dim)
     return Quadratic(A, A @ minimiser - gradients, noise_std=noise / np.sqrt(dim), initial_point=x0)
