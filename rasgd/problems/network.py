@@ -29,7 +29,7 @@ class Network(Problem):
         num_evaluation_samples: loss and ‖∇F‖² are taken on a fixed subset of about this many, equally many per
             worker; None takes all samples, each worker's share weighing 1/n.
         evaluation_groups: named groups of classes whose accuracy is also evaluated, for example {"slow": [7, 8, 9]}.
-        test_inputs, test_labels: evaluated once at the end of a run.
+        test_inputs, test_labels: evaluated once at the end of a run; None or empty if there are none.
         seed: of the evaluation subset.
 
     Raises:
@@ -58,7 +58,8 @@ class Network(Problem):
         self.batch_size = self.checked_batch_size(batch_size)
         self.evaluation_groups = checked_groups(evaluation_groups or {}, self.widths[-1])
         self.test_inputs = self.test_labels = None
-        if test_inputs is not None or test_labels is not None:
+        has_none = all(data is None or np.shape(data)[:1] == (0,) for data in (test_inputs, test_labels))
+        if not has_none:
             self.test_inputs, self.test_labels = checked_data(
                 "test_inputs", test_inputs, "test_labels", test_labels, self.widths
             )
