@@ -99,6 +99,9 @@ def check(config: dict, name: str) -> None:
     for case in config["cases"]:
         where = f"{name}: cases.{case}"
         setting = case_settings(config, case)
+        for key in ("problem", "compute_times"):
+            if key not in setting:
+                raise ValueError(f"{where}: {key} is missing, it must stand in the case or in the experiment")
         try:
             times = build_compute_times(setting["compute_times"])
         except ValueError as error:
@@ -115,6 +118,13 @@ def check(config: dict, name: str) -> None:
             )
         for method in config["methods"]:
             check_method(method, method_options(config, method, times.num_workers), times.num_workers, where)
+    try:
+        partition_settings(config)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    shared_seeds = set(config["tuning"]["seeds"]) & set(config["reporting"]["seeds"])
+    if "grid" in config["step_sizes"] and shared_seeds:
+        raise ValueError(f"{name}: tuning.seeds and reporting.seeds must differ, both have {sorted(shared_seeds)}")
     fixed = config["step_sizes"].get("fixed")
     if fixed is not None and set(fixed) != set(config["methods"]):
         raise ValueError(
@@ -238,15 +248,24 @@ def build_compute_times(spec: dict | list) -> compute_times.ComputeTimes:
 
 
 def partition_settings(config: dict) -> dict | None:
-    """What the rules `dataset` and `partition` need, or None if no case uses data: dataset, kind and arguments."""
-    if "data" not in config:
+    """What the rules `dataset` and `partition` need, or None if no case uses data: dataset, kind and arguments.
+
+    Raises:
+        ValueError: if cases on data have different numbers of workers, or there is no data for them.
+    """
+    on_data = [case for case in config["cases"] if case_settings(config, case)["problem"]["kind"] == "network"]
+    if not on_data:
         return None
+    if "data" not in config:
+        raise ValueError(f"data must be given for the network of case {on_data[0]}")
+    times = [build_compute_times(case_settings(config, case)["compute_times"]) for case in on_data]
+    if len({t.num_workers for t in times}) > 1:
+        raise ValueError(f"cases {', '.join(on_data)} share a partition, so they need the same number of workers")
     settings = {"dataset": config["data"]["dataset"], **config["data"]["partition"]}
-    times = build_compute_times(case_settings(config, next(iter(config["cases"])))["compute_times"])
     if settings["kind"] == "by_speed":
-        settings["compute_times"] = times.mean.tolist()
+        settings["compute_times"] = times[0].mean.tolist()
     else:
-        settings["num_workers"] = times.num_workers
+        settings["num_workers"] = times[0].num_workers
     return settings
 
 

@@ -110,16 +110,20 @@ def search(
             candidates += evaluate(options, more)
         tried.append(candidates)
     everything = [candidate for candidates in tried for candidate in candidates]
-    if grid["refine"]:
-        for winner in {id(w): w for w in (best(everything, j) for j in range(num_targets))}.values():
-            have = {c.exponent for c in everything if c.options == winner.options}
-            reach = range(-grid["refine"] // grid["steps_per_octave"] + 1, grid["refine"] // grid["steps_per_octave"])
-            around = [winner.exponent + step / grid["refine"] for step in reach]
-            missing = [exponent for exponent in around if exponent not in have]
-            if missing:
-                everything += evaluate(winner.options, missing)
+    for options in options_grid if grid["refine"] else []:
+        mine = [winner for winner in (best(everything, j) for j in range(num_targets)) if winner.options == options]
+        missing = refinement(mine, {c.exponent for c in everything if c.options == options}, grid)
+        if missing:
+            everything += evaluate(options, missing)
     winners = [best(everything, j) for j in range(num_targets)]
     return everything, [(winner, on_edge(winner, everything)) for winner in winners]
+
+
+def refinement(winners: Sequence[Candidate], have: set[float], grid: dict) -> list[float]:
+    """Exponents between the winners and their neighbours on the grid, `refine` to the octave."""
+    between = range(-(grid["refine"] // grid["steps_per_octave"]) + 1, grid["refine"] // grid["steps_per_octave"])
+    around = {winner.exponent + step / grid["refine"] for winner in winners for step in between}
+    return sorted(around - have)
 
 
 def best(candidates: Sequence[Candidate], target: int) -> Candidate:
