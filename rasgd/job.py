@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -31,7 +32,9 @@ class Tee:
 
 @contextmanager
 def job(path_to_log: str | Path, title: str) -> Iterator[Tee]:
-    """Runs the block with a stream for its messages; wrong input ends the process with one line and exit status 1.
+    """Runs the block with a stream for its messages; wrong input ends the process with its message and exit status 1.
+
+    What the block logs and warns of goes to the stream too.
 
     Args:
         path_to_log: file that keeps the messages.
@@ -40,11 +43,16 @@ def job(path_to_log: str | Path, title: str) -> Iterator[Tee]:
     Path(path_to_log).parent.mkdir(parents=True, exist_ok=True)
     with open(path_to_log, "w") as log:
         both = Tee(log, sys.stderr)
+        handler = logging.StreamHandler(both)
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel(logging.INFO)
+        show = warnings.showwarning
         warnings.showwarning = lambda message, *_, **__: print(f"{title}: warning: {message}", file=both)
         try:
             yield both
         except (ValueError, OSError) as error:
-            line = " ".join(str(error).split())
-            print(f"{title}: error: {line}", file=log)
-            log.flush()
-            sys.exit(f"\n{title}: error: {line}\n")
+            print(f"{title}: error: {error}", file=log)
+            sys.exit(f"{title}: error: {error}")
+        finally:
+            warnings.showwarning = show
+            logging.getLogger().removeHandler(handler)

@@ -266,6 +266,7 @@ def test_the_numbers_beside_a_heat_map_are_the_counts(tmp_path):
 
 def snakemake_for(tmp_path: Path, num_workers: int) -> SimpleNamespace:
     return SimpleNamespace(
+        wildcards=SimpleNamespace(experiment="digits_iid"),
         params=SimpleNamespace(kind="iid", arguments={"num_workers": num_workers, "seed": 0}),
         input=SimpleNamespace(dataset=str(tmp_path / "digits.npz")),
         output=SimpleNamespace(partition=str(tmp_path / "digits_iid.npz"), png=str(tmp_path / "digits_iid.png")),

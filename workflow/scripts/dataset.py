@@ -1,9 +1,9 @@
 """Obtains one data set, checked, and writes it as a single .npz."""
 
 import logging
-import sys
 
 from rasgd import datasets
+from rasgd.job import job
 
 
 def dataset(name: str, directory: str | None, cache_directory: str, path_to_dataset: str) -> None:
@@ -15,19 +15,10 @@ def dataset(name: str, directory: str | None, cache_directory: str, path_to_data
 
 
 if "snakemake" in globals():
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[logging.FileHandler(snakemake.log[0], mode="w"), logging.StreamHandler()],  # noqa: F821
-    )
-    try:
+    with job(snakemake.log[0], f"dataset {snakemake.params.name}"):
         dataset(
-            name=snakemake.params.name,  # noqa: F821
-            directory=snakemake.params.directory,  # noqa: F821
-            cache_directory=snakemake.params.cache_directory,  # noqa: F821
-            path_to_dataset=snakemake.output.dataset,  # noqa: F821
+            name=snakemake.params.name,
+            directory=snakemake.params.directory,
+            cache_directory=snakemake.params.cache_directory,
+            path_to_dataset=snakemake.output.dataset,
         )
-    except ValueError as error:
-        with open(snakemake.log[0], "a") as log:  # noqa: F821
-            print(error, file=log)
-        sys.exit(f"error: {error}")

@@ -1,9 +1,9 @@
 """Hands a data set's training samples out to the workers and draws who owns what."""
 
-import sys
 from pathlib import Path
 
 from rasgd import datasets, partition
+from rasgd.job import job
 
 
 def partition_with_heat_map(
@@ -24,15 +24,11 @@ def partition_with_heat_map(
 
 
 if "snakemake" in globals():
-    try:
+    with job(snakemake.log[0], f"partition {snakemake.wildcards.experiment}"):
         partition_with_heat_map(
-            kind=snakemake.params.kind,  # noqa: F821
-            arguments=snakemake.params.arguments,  # noqa: F821
-            path_to_dataset=snakemake.input.dataset,  # noqa: F821
-            path_to_partition=snakemake.output.partition,  # noqa: F821
-            path_to_heat_map=snakemake.output.png,  # noqa: F821
+            kind=snakemake.params.kind,
+            arguments=snakemake.params.arguments,
+            path_to_dataset=snakemake.input.dataset,
+            path_to_partition=snakemake.output.partition,
+            path_to_heat_map=snakemake.output.png,
         )
-    except ValueError as error:
-        with open(snakemake.log[0], "a") as log:  # noqa: F821
-            print(error, file=log)
-        sys.exit(f"error: {error}")
