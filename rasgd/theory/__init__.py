@@ -6,9 +6,30 @@ What a method converges to (``weights``), its exact behaviour on quadratics (``q
 a statement comes from.
 """
 
-from .arrival_cycle import ArrivalCycle, arrival_cycle
-from .quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
-from .stationary import (
+from rasgd.theory.arrival_cycle import ArrivalCycle, arrival_cycle
+from rasgd.theory.complexity import (
+    leading_term,
+    lower_bound,
+    malenia_batch,
+    rescaled_bound,
+    rescaled_bound_terms,
+    ringleader_batch,
+    ringmaster_threshold,
+    theory_step_size,
+)
+from rasgd.theory.constants import (
+    Constants,
+    Estimate,
+    constants_along,
+    heterogeneity_at,
+    heterogeneity_curve,
+    heterogeneity_estimate,
+    noise_variance_estimate,
+    quadratic_constants,
+    smallest_growth,
+)
+from rasgd.theory.quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
+from rasgd.theory.stationary import (
     LimitCycle,
     StationaryError,
     largest_stable_step,
@@ -17,9 +38,9 @@ from .stationary import (
     spectral_radius,
     stationary_error,
 )
-from .time_to_target import time_to_target
-from .transient import MomentTrajectory, moment_trajectory
-from .weights import (
+from rasgd.theory.time_to_target import time_to_target
+from rasgd.theory.transient import MomentTrajectory, moment_trajectory
+from rasgd.theory.weights import (
     arrival_frequency,
     effective_weights,
     effective_weights_at,
@@ -30,28 +51,48 @@ from .weights import (
     weighting_bias,
     worker_step_sizes,
 )
+from rasgd.theory.worst_case import BlockZeroChain, block_zero_chain
 
 __all__ = [
     "ArrivalCycle",
+    "BlockZeroChain",
+    "Constants",
+    "Estimate",
     "LimitCycle",
     "MomentTrajectory",
     "QuadraticInstance",
     "StationaryError",
     "arrival_cycle",
     "arrival_frequency",
+    "block_zero_chain",
+    "constants_along",
     "diagonal_instance",
     "effective_weights",
     "effective_weights_at",
     "harmonic_mean_compute_time",
+    "heterogeneity_at",
+    "heterogeneity_curve",
+    "heterogeneity_estimate",
     "largest_stable_step",
+    "leading_term",
     "least_squares_quadratic",
     "limit_cycle",
     "linear_rate",
+    "lower_bound",
+    "malenia_batch",
     "mean_compute_time",
     "moment_trajectory",
+    "noise_variance_estimate",
+    "quadratic_constants",
     "quadratic_instance",
+    "rescaled_bound",
+    "rescaled_bound_terms",
+    "ringleader_batch",
+    "ringmaster_threshold",
+    "smallest_growth",
     "spectral_radius",
     "stationary_error",
+    "theory_step_size",
     "time_to_target",
     "weighted_minimiser",
     "weighting_bias",

@@ -9,7 +9,7 @@ from math import gcd, lcm
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .weights import checked_compute_times
+from rasgd.theory.weights import checked_compute_times
 
 _LARGEST_DENOMINATOR = 1_000_000
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .arrival_cycle import ArrivalCycle, arrival_cycle
-from .quadratic import QuadraticInstance, minibatch_instance
-from .weights import checked_compute_times, worker_step_sizes
+from rasgd.theory.arrival_cycle import ArrivalCycle, arrival_cycle
+from rasgd.theory.quadratic import QuadraticInstance, minibatch_instance
+from rasgd.theory.weights import checked_compute_times, worker_step_sizes
 
 METHODS = ("asgd", "rescaled", "minibatch")
 _STASH_BYTES = 200_000_000

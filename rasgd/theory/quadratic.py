@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .weights import quadratic_arrays
+from rasgd.theory.weights import quadratic_arrays
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cycle_maps import (
+from rasgd.theory.cycle_maps import (
     CycleMaps,
     LinearDynamics,
     checked_step_sizes,
@@ -26,7 +26,7 @@ from .cycle_maps import (
     linear_dynamics,
     step_chunks,
 )
-from .quadratic import QuadraticInstance
+from rasgd.theory.quadratic import QuadraticInstance
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cycle_maps import LinearDynamics, checked_step_sizes, cycle_maps, linear_dynamics, step_chunks
-from .quadratic import QuadraticInstance
-from .stationary import limit_states, matrix_spectral_radius, phase_covariances, solve_lyapunov
+from rasgd.theory.cycle_maps import LinearDynamics, checked_step_sizes, cycle_maps, linear_dynamics, step_chunks
+from rasgd.theory.quadratic import QuadraticInstance
+from rasgd.theory.stationary import limit_states, matrix_spectral_radius, phase_covariances, solve_lyapunov
 
 WINDOW = 0.1
 _FIRST_CYCLES = 10

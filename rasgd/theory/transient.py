@@ -7,10 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .arrival_cycle import locate
-from .cycle_maps import CycleMaps, LinearDynamics, checked_step_sizes, cycle_maps, linear_dynamics, step_chunks
-from .quadratic import QuadraticInstance
-from .stationary import phase_covariances
+from rasgd.theory.arrival_cycle import locate
+from rasgd.theory.cycle_maps import (
+    CycleMaps,
+    LinearDynamics,
+    checked_step_sizes,
+    cycle_maps,
+    linear_dynamics,
+    step_chunks,
+)
+from rasgd.theory.quadratic import QuadraticInstance
+from rasgd.theory.stationary import phase_covariances
 
 
 @dataclass(frozen=True)

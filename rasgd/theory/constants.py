@@ -1,0 +1,186 @@
+"""The constants that complexity bounds contain, measured from an instance instead of assumed.
+
+Exact on quadratics; on other problems estimated from sampled gradients at points of a trajectory, with intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rasgd.theory.weights import quadratic_arrays, weighted_minimiser
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What the bounds of ``complexity`` are made of. [paper, lit]
+
+    ``smoothness`` L of F; ``max_smoothness`` L_max, the largest of the Fᵢ; ``noise_variance`` σ² ≥ E‖∇fᵢ − ∇Fᵢ‖²;
+    ``initial_gap`` Δ = F(x⁰) − inf F; ``heterogeneity`` ζ² and ``growth`` ρ with ‖∇Fᵢ(x)‖² ≤ ζ² + ρ²‖∇F(x)‖².
+    """
+
+    smoothness: float
+    max_smoothness: float
+    noise_variance: float
+    initial_gap: float
+    heterogeneity: float = 0.0
+    growth: float = 1.0
+
+
+def quadratic_constants(
+    A: ArrayLike, b: ArrayLike, noise_std: float, initial_point: ArrayLike, growth: float | None = None
+) -> Constants:
+    """Return the exact constants of Fᵢ(x) = ½xᵀAᵢx − bᵢᵀx with noise of ``noise_std`` per coordinate. [derived]
+
+    ``growth=None`` takes ρ = √2 times the smallest one with a finite ζ² (see ``heterogeneity_curve``).
+    """
+    matrices, linear = quadratic_arrays(A, b)
+    curvature = matrices.mean(axis=0)
+    displacement = np.asarray(initial_point, dtype=float) - weighted_minimiser(matrices, linear)
+    rho = np.sqrt(2.0) * smallest_growth(matrices) if growth is None else float(growth)
+    return Constants(
+        smoothness=float(np.abs(np.linalg.eigvalsh(curvature)).max()),
+        max_smoothness=float(np.abs(np.linalg.eigvalsh(matrices)).max()),
+        noise_variance=float(noise_std) ** 2 * linear.shape[1],
+        initial_gap=float(displacement @ curvature @ displacement / 2),
+        heterogeneity=float(heterogeneity_curve(matrices, linear, rho)),
+        growth=rho,
+    )
+
+
+def smallest_growth(A: ArrayLike) -> float:
+    """Return maxᵢ ‖AᵢĀ⁻¹‖₂: below this ρ the heterogeneity ζ²(ρ) of the quadratics is infinite. [derived]
+
+    ``A`` [n,d,d]. 1 when all Aᵢ agree.
+    """
+    matrices = np.asarray(A, dtype=float)
+    ratios = np.linalg.solve(matrices.mean(axis=0), matrices)
+    return float(np.linalg.norm(ratios, ord=2, axis=(-2, -1)).max())
+
+
+def heterogeneity_curve(A: ArrayLike, b: ArrayLike, growth: ArrayLike) -> np.ndarray:
+    """Return ζ²(ρ) = maxᵢ sup_x (‖∇Fᵢ(x)‖² − ρ²‖∇F(x)‖²) exactly, for ρ = ``growth`` of any shape. [derived]
+
+    With rᵢ = ∇Fᵢ(x*) and D = ρ²Ā² − Aᵢ² the supremum is ‖rᵢ‖² + rᵢᵀAᵢD⁺Aᵢrᵢ, infinite unless D ⪰ 0 and Aᵢrᵢ lies in
+    its range. Decreasing in ρ, with limit maxᵢ ‖rᵢ‖²: the bounds trade ζ against ρ along this curve.
+    """
+    matrices, linear = quadratic_arrays(A, b)
+    curvature = matrices.mean(axis=0)
+    residuals = np.einsum("nij,j->ni", matrices, weighted_minimiser(matrices, linear)) - linear
+    pulls = np.einsum("nij,nj->ni", matrices, residuals)
+    result = [_supremum(rho, curvature, matrices, residuals, pulls) for rho in np.ravel(growth)]
+    return np.array(result).reshape(np.shape(growth))
+
+
+def _supremum(
+    growth: float, curvature: np.ndarray, matrices: np.ndarray, residuals: np.ndarray, pulls: np.ndarray
+) -> float:
+    values, vectors = np.linalg.eigh(growth**2 * curvature @ curvature - matrices @ matrices)
+    components = np.einsum("nij,ni->nj", vectors, pulls)
+    slack = 1e-12 * growth**2 * np.abs(curvature @ curvature).max()
+    pull_slack = 1e-10 * max(np.abs(pulls).max(), 1e-300)
+    if np.any(values < -slack) or np.any((values <= slack) & (np.abs(components) > pull_slack)):
+        return np.inf
+    gains = np.divide(components**2, values, out=np.zeros_like(values), where=values > slack)
+    return float(((residuals**2).sum(axis=1) + gains.sum(axis=1)).max())
+
+
+def heterogeneity_at(local_gradients: ArrayLike, growth: float) -> np.ndarray:
+    """Return maxᵢ ‖∇Fᵢ‖² − ρ²‖∇F‖² from exact local gradients [..., n, d]: a lower bound on ζ²(ρ)."""
+    gradients = np.asarray(local_gradients, dtype=float)
+    whole = (gradients.mean(axis=-2) ** 2).sum(axis=-1)
+    return (gradients**2).sum(axis=-1).max(axis=-1) - growth**2 * whole
+
+
+class Estimate(NamedTuple):
+    """Unbiased estimates with the ends of their confidence intervals (jackknife, normal quantile)."""
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def noise_variance_estimate(samples: ArrayLike, confidence: float = 0.95) -> Estimate:
+    """Return E‖∇fᵢ − ∇Fᵢ‖² per worker [n] from stochastic gradients [n, m, d] at one point, m ≥ 4 independent each."""
+    grams = _worker_grams(_checked_samples(samples))
+    values = _diagonal_means(grams) - _off_diagonal_means(grams)
+    replicates = _diagonal_means(grams, leave_one_out=True) - _off_diagonal_means(grams, leave_one_out=True)
+    return _jackknife(values, replicates, confidence)
+
+
+def heterogeneity_estimate(samples: ArrayLike, growth: float, confidence: float = 0.95) -> Estimate:
+    """Return ‖∇Fᵢ‖² − ρ²‖∇F‖² per worker [n] from stochastic gradients [n, m, d] at one point, m ≥ 4 each.
+
+    Products of different samples only, so noise does not inflate it. The maximum over workers of the values is biased
+    upwards; the interval of the worker that attains it is the one to quote.
+    """
+    gradients = _checked_samples(samples)
+    grams, mean = _worker_grams(gradients), gradients.mean(axis=0)
+    whole = (mean @ mean.T)[None]
+    values = _off_diagonal_means(grams) - growth**2 * _off_diagonal_means(whole)
+    replicates = _off_diagonal_means(grams, True) - growth**2 * _off_diagonal_means(whole, True)
+    return _jackknife(values, replicates, confidence)
+
+
+def constants_along(
+    points: Iterable[np.ndarray],
+    sample_gradients: Callable[[np.ndarray], ArrayLike],
+    growth: float = 1.0,
+    confidence: float = 0.95,
+) -> tuple[Estimate, Estimate]:
+    """Return (σ² per point and worker, ‖∇Fᵢ‖² − ρ²‖∇F‖² per point and worker), arrays [points, n] with intervals.
+
+    ``sample_gradients(x)``: independent stochastic gradients [n, m, d] at the point x. What a bound needs is the
+    maximum over points and workers; a trajectory only gives a lower bound on it.
+    """
+    noise, heterogeneity = [], []
+    for point in points:
+        samples = sample_gradients(point)
+        noise.append(noise_variance_estimate(samples, confidence))
+        heterogeneity.append(heterogeneity_estimate(samples, growth, confidence))
+    if not noise:
+        raise ValueError("points must hold at least one point, got none")
+    first, second = (Estimate(*map(np.array, zip(*part, strict=True))) for part in (noise, heterogeneity))
+    return first, second
+
+
+def _checked_samples(samples: ArrayLike) -> np.ndarray:
+    gradients = np.asarray(samples, dtype=float)
+    if gradients.ndim != 3 or gradients.shape[1] < 4:
+        raise ValueError(f"samples must have shape [n, m, d] with m ≥ 4, got {gradients.shape}")
+    return gradients
+
+
+def _worker_grams(samples: np.ndarray) -> np.ndarray:
+    """Return the inner products of each worker's samples [n, m, m]: all that the estimates depend on."""
+    return samples @ samples.swapaxes(1, 2)
+
+
+def _diagonal_means(grams: np.ndarray, leave_one_out: bool = False) -> np.ndarray:
+    """Return mean squared norms [n], or [n, m] with each sample left out in turn."""
+    diagonal = np.diagonal(grams, axis1=1, axis2=2)
+    if not leave_one_out:
+        return diagonal.mean(axis=1)
+    return (diagonal.sum(axis=1, keepdims=True) - diagonal) / (diagonal.shape[1] - 1)
+
+
+def _off_diagonal_means(grams: np.ndarray, leave_one_out: bool = False) -> np.ndarray:
+    """Return mean inner products of different samples [n], or [n, m] with each sample left out in turn."""
+    m = grams.shape[-1]
+    rows = grams.sum(axis=2) - np.diagonal(grams, axis1=1, axis2=2)
+    total = rows.sum(axis=1)
+    if not leave_one_out:
+        return total / (m * (m - 1))
+    return (total[:, None] - 2 * rows) / ((m - 1) * (m - 2))
+
+
+def _jackknife(values: np.ndarray, replicates: np.ndarray, confidence: float) -> Estimate:
+    m = replicates.shape[1]
+    error = np.sqrt((m - 1) / m * ((replicates - replicates.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
+    width = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    return Estimate(values, values - width, values + width)

@@ -1,0 +1,83 @@
+"""Published and planned settings that the exact theory must reproduce, and the sizes it must cope with."""
+
+import time
+
+import numpy as np
+import pytest
+
+from rasgd import theory
+
+QUADRATIC_TIMES = [1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 12, 12, 24, 24]
+
+
+def adapted_instance(epsilon, num_workers=16):
+    """Return the quadratic whose soft mode λ = 3ε carries a gap of 1 beside three stiff modes with L = 1 and σ = 1."""
+    start = np.array([np.sqrt(2 / (3 * epsilon)), 0.0, 0.0, 0.0])
+    return theory.diagonal_instance([3 * epsilon, 1.0, 1.0, 1.0], np.zeros((num_workers, 4)), 0.5, start)
+
+
+def best_time(epsilon, times, method):
+    mean, harmonic = theory.mean_compute_time(times), theory.harmonic_mean_compute_time(times)
+    unit = epsilon * harmonic / mean if method == "rescaled" else epsilon * len(times)
+    steps = unit * np.geomspace(0.05, 5, 60)
+    return theory.time_to_target(adapted_instance(epsilon), times, method, steps, epsilon).min()
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "published"),
+    [
+        ("rescaled", 0.02 * (4 / 3) / 3, [5, 2.4, 0.98, 0.22, -0.19, -0.42, -0.54, -0.60, -0.64, -0.66]),
+        ("asgd", 0.02, [5, 1.74, 0.82, 0.56, 0.48, 0.46, 0.455]),
+    ],
+)
+def test_exact_mean_passes_through_the_published_toy_figure(method, step, published):
+    instance = theory.quadratic_instance(np.array([[[1.0]], [[2.0]]]), [[4.0], [-6.0]], initial_point=[5.0])
+    at = 30.0 * np.arange(len(published))
+    mean = theory.moment_trajectory(instance, [1, 2], method, step, at).mean[:, 0]
+    # read off a printed figure to about .01
+    np.testing.assert_allclose(mean, published, atol=0.01)
+
+
+def test_noise_dominated_times_collapse_on_the_mean_time_and_minibatch_waits_for_the_slowest():
+    epsilon = 1e-4
+    scaled = []
+    for times in ([4] * 16, QUADRATIC_TIMES, [2] * 15 + [48]):
+        rescaled, minibatch = (best_time(epsilon, times, method) for method in ("rescaled", "minibatch"))
+        scaled.append(rescaled * 16 * epsilon**2 / np.mean(times))
+        # lower-order terms are O(√ε) relative: 2 % at ε = 1e-4
+        assert minibatch / rescaled == pytest.approx(max(times) / np.mean(times), rel=0.02)
+    assert np.ptp(scaled) < 0.02 * np.mean(scaled)
+
+
+def test_a_dip_below_a_target_that_lies_under_the_floor_is_found():
+    # The stiff mode's mean dies out before the twenty soft modes have gathered their noise, half of the floor.
+    curvatures = np.array([1.0] + [0.05] * 20)
+    step, times = 0.01, [1, 2]
+    start = np.zeros(21)
+    start[0] = 1.0
+    instance = theory.diagonal_instance(curvatures, np.zeros((2, 21)), 1.0, start)
+    floor = theory.stationary_error(instance, times, "asgd", step).total
+    target = 0.85 * floor
+    found = theory.time_to_target(instance, times, "asgd", step, target)
+    at = np.arange(0.0, 1000.0)
+    errors = theory.moment_trajectory(instance, times, "asgd", step, at).expected_grad_norm_sq
+    # sampled after the arrivals of every whole second, so constant in between
+    window = np.array([errors[int(0.9 * t) : int(t)].mean() for t in range(1, 1000)])
+    assert window[-1] > target > window.min()
+    first = 1 + int(np.argmax(window <= target))
+    assert found == pytest.approx(first, rel=0.02)  # the crude window is off by up to a second at each end
+
+
+def test_working_sizes_take_seconds():
+    # Ten times what an idle core needs, so that a busy machine does not fail it.
+    rng = np.random.default_rng(0)
+    start = time.perf_counter()
+    instance = theory.diagonal_instance([0.003, 0.3, 0.6, 1.0], 0.1 * rng.normal(size=(16, 4)), 0.5, [25.0, 0, 0, 0])
+    steps = np.geomspace(1e-4, 1e-2, 40)
+    times = theory.time_to_target(instance, QUADRATIC_TIMES, "rescaled", steps, [1e-1, 1e-2, 1e-3, 1e-4])
+    assert times.shape == (40, 4) and time.perf_counter() - start < 2
+    start = time.perf_counter()
+    instance = theory.diagonal_instance([0.1, 1.0], 0.1 * rng.normal(size=(10, 2)), 0.5)
+    assert len(theory.arrival_cycle(range(1, 11)).workers) == 7381
+    assert np.isfinite(theory.stationary_error(instance, range(1, 11), "rescaled", [1e-3, 1e-2]).total).all()
+    assert time.perf_counter() - start < 6
