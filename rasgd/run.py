@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import math
 import warnings
 from array import array
 from collections.abc import Callable, Sequence
@@ -14,15 +13,17 @@ import torch
 from torch import Tensor
 
 from rasgd import methods, randomness
+from rasgd.arguments import check_options, checked_numbers, plain, positive_number, whole_seed
 from rasgd.backends.base import Backend, Desk
 from rasgd.backends.simulator import Simulator
 from rasgd.compute_times import ComputeTimes, as_compute_times
+from rasgd.evaluation import Evaluations, evaluation_times
 from rasgd.methods.base import Arrival, Method
-from rasgd.problems.base import Problem, Samples
+from rasgd.problems.base import Problem, Samples, checked_device
+from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
 from rasgd.trajectory import Trajectory, merge
 
 BACKENDS = ("simulator", "processes")
-MAX_WEIGHT_GROUPS = 256  # more workers than this are weighed in groups of similar speed
 
 
 def simulate(
@@ -87,7 +88,12 @@ def simulate(
         raise ValueError(
             f"until must be at least the fastest worker's {times.mean.min():g} seconds per gradient, got {until:g}"
         )
-    if device is not None:
+    backend_options = dict(backend_options or {})
+    if backend == "processes":
+        # Only workers touch a GPU; the method's arithmetic stays on the CPU, beside the shared memory.
+        backend_options["device"] = str(checked_device(problem.device if device is None else device))
+        device = "cpu"
+    if device is not None and torch.device(device) != problem.device:
         problem = problem.to(device)
     arguments = {
         "until": until,
@@ -96,10 +102,11 @@ def simulate(
         "times": times.seeded(schedule_seed),
         "method_options": method_options,
         "backend": backend,
-        "backend_options": backend_options or {},
+        "backend_options": backend_options,
     }
     if replicas_per_pass is None:
-        replicas_per_pass = problem.replicas_per_pass
+        # Real clocks never repeat a schedule, so there all replicas run together.
+        replicas_per_pass = problem.replicas_per_pass if backend == "simulator" else len(step_sizes) * len(seeds)
     passes = split_into_passes(step_sizes, seeds, replicas_per_pass if method.batched else 1)
     parts = []
     for number, (some_steps, some_seeds) in enumerate(passes):
@@ -143,7 +150,8 @@ class Run:
         initial = torch.stack([problem.initial_point(seed) for seed in seeds])
         x0 = initial.repeat(len(step_sizes), 1)
         steps = torch.tensor([[step] for step, _ in self.replicas], dtype=problem.dtype, device=problem.device)
-        self.method = self.new_method(method, x0, steps)
+        self.method_type = method
+        self.method = self.new_method(x0, steps)
         self.backend: Backend
         if backend == "simulator":
             if backend_options:
@@ -154,17 +162,18 @@ class Run:
 
             self.backend = Processes(problem, times, seeds, len(self.replicas), **backend_options)
         self.backend_name = backend
+        self.device = backend_options.get("device", problem.device.type)
         self.desk = Desk(self.backend, problem.num_workers)
+        self.evaluations = Evaluations(problem, self.replicas, later=self.backend.evaluates_later)
         self.record = {name: array(code) for name, code in zip(RECORD_COLUMNS, "dqqqd", strict=True)}
-        self.evaluations = []  # (time, updates, metrics by name, finite by replica)
         self.method_vectors = 0
         self.num_arrivals = 0
         # Walking the method's state costs O(n), so it is spread over the first rounds of arrivals (and evaluations).
         self.memory_stride = problem.num_workers // 16 | 1
         self.memory_checks_end = 20 * problem.num_workers
 
-    def new_method(self, method: type[Method], x0: Tensor, steps: Tensor) -> Method:
-        return method(
+    def new_method(self, x0: Tensor, steps: Tensor) -> Method:
+        return self.method_type(
             x0,
             steps,
             self.problem.num_workers,
@@ -178,7 +187,8 @@ class Run:
         self.desk.issue(self.method.start(), self.method.x, 0, 0.0)
         for time in evaluation_times(self.until, self.eval_every):
             self.advance(time)
-            self.evaluate(time)
+            self.evaluations.add(time, self.method.updates, self.method.x)
+            self.measure_memory()
             if report is not None:
                 report(time / self.until)
         self.advance(self.until)
@@ -197,55 +207,23 @@ class Run:
             if self.num_arrivals <= self.memory_checks_end and self.num_arrivals % self.memory_stride == 0:
                 self.measure_memory()
 
-    def evaluate(self, time: float) -> None:
-        x = self.method.x
-        metrics = {name: values.double().cpu().numpy() for name, values in self.problem.evaluate(x).items()}
-        finite = torch.isfinite(x).all(1).cpu().numpy()
-        for values in (metrics["loss"], metrics["grad_norm_sq"]):
-            finite &= np.isfinite(values)
-        if self.evaluations:
-            finite &= self.evaluations[-1][3]  # once diverged, diverged
-        self.evaluations.append((time, self.method.updates, metrics, finite))
-        self.measure_memory()
-
     def measure_memory(self) -> None:
         self.method_vectors = max(self.method_vectors, count_vectors(self.method))
 
     def trajectory(self, record: bool, measure_weights: bool) -> Trajectory:
         """What came out, as plain numpy."""
-        steps, seeds = (np.array(values) for values in zip(*self.replicas, strict=True))
-        chunks = []
-        for time, updates, metrics, finite in self.evaluations:
-            shared = {"time": time, "updates": updates}
-            rows = {name: np.full(finite.sum(), value) for name, value in shared.items()}
-            rows |= {name: values[finite] for name, values in metrics.items()}
-            chunks.append(rows | {"step_size": steps[finite], "seed": seeds[finite]})
-        columns = {name: np.concatenate([rows[name] for rows in chunks]) for name in chunks[0]}
-        times = np.array([evaluation[0] for evaluation in self.evaluations])
-        finite = np.array([evaluation[3] for evaluation in self.evaluations])
-        diverged_at = np.where(finite.all(0), np.nan, times[np.argmin(finite, axis=0)])
-        last_loss = self.evaluations[-1][2]["loss"]
-        collapse_loss = self.problem.constants.get("collapse_loss", math.inf)
-        replicas = {
-            "step_size": steps,
-            "seed": seeds,
-            "diverged_at": diverged_at,
-            "collapsed": (finite[-1] & (last_loss >= collapse_loss)).astype(np.int64),
-        }
-        finally_ = self.problem.evaluate_finally(self.method.x)
-        replicas |= {name: values.double().cpu().numpy() for name, values in finally_.items()}
         arrivals = {name: np.array(values) for name, values in self.record.items()}
         return Trajectory(
-            columns=columns,
-            replicas=replicas,
+            columns=self.evaluations.columns(),
+            replicas=self.evaluations.replica_columns(self.method.x),
             statistics=self.statistics(arrivals, measure_weights),
             final_points=self.method.x.cpu().numpy().copy(),
             metadata={
-                "method": type(self.method).__module__.rsplit(".", 1)[-1],
+                "method": self.method_type.__module__.rsplit(".", 1)[-1],
                 "label": self.method.label,
                 "method_options": {name: plain(value) for name, value in self.method_options.items()},
                 "backend": self.backend_name,
-                "device": self.problem.device.type,
+                "device": self.device,
                 "dtype": str(self.problem.dtype).removeprefix("torch."),
                 "num_workers": self.problem.num_workers,
                 "dim": self.problem.dim,
@@ -258,63 +236,17 @@ class Run:
         )
 
     def statistics(self, arrivals: dict[str, np.ndarray], measure_weights: bool) -> dict:
-        wasted = self.method.ignored + self.desk.aborted
-        num_arrivals = len(arrivals["worker"])
+        weighed = measure_weights and self.method.linear
         vectors = self.method_vectors + self.desk.max_queued
-        delays = arrivals["delay"]
-        weights = self.effective_weights(arrivals) if measure_weights and self.method.linear else None
         return {
-            "effective_weights": weights,
+            "effective_weights": effective_weights(self.new_method, arrivals, self.times.mean) if weighed else None,
             "idle_seconds": self.desk.idle_seconds_until(self.until),
             "num_updates": self.method.updates,
-            "computed_gradients": num_arrivals + self.desk.aborted,
-            "applied_gradients": num_arrivals - self.method.ignored,
-            "wasted_gradients": wasted,
-            "delay_mean": float(delays.mean()) if num_arrivals else 0.0,
-            "delay_max": int(delays.max()) if num_arrivals else 0,
-            "delay_histogram": np.bincount(delays).tolist() if num_arrivals else [],
-            "arrivals": np.bincount(arrivals["worker"], minlength=self.problem.num_workers).tolist(),
+            **arrival_statistics(arrivals, self.problem.num_workers, self.method.ignored, self.desk.aborted),
             "server_vectors": vectors,
             "server_bytes": vectors * self.problem.dim * torch.finfo(self.problem.dtype).bits // 8,
+            **self.backend.statistics(),
         }
-
-    def effective_weights(self, arrivals: dict[str, np.ndarray]) -> list[float] | None:
-        """Share of every worker in the sum of all steps, by feeding the schedule to a second instance.
-
-        Worker i's gradients are replaced by the i-th unit vector and γ by 1, so −x sums up the steps of each worker.
-        More than 256 workers are weighed in groups of similar speed.
-        """
-        n = self.problem.num_workers
-        num_groups = min(n, MAX_WEIGHT_GROUPS)
-        group_of = np.empty(n, dtype=np.int64)
-        for group, members in enumerate(np.array_split(np.argsort(self.times.mean, kind="stable"), num_groups)):
-            group_of[members] = group
-        group_of = np.arange(n) if num_groups == n else group_of
-        twin = self.new_method(
-            type(self.method),
-            torch.zeros(1, num_groups, dtype=torch.float64),
-            torch.ones(1, 1, dtype=torch.float64),
-        )
-        twin.start()
-        unit = torch.eye(num_groups, dtype=torch.float64).split(1)
-        groups = group_of.tolist()
-        rows = zip(*(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
-        for worker, delay, time, duration in rows:
-            twin.receive(Arrival(worker, unit[groups[worker]].clone(), delay, time, duration))
-        total = -float(twin.x.sum())
-        if total == 0:
-            return None
-        shares = (twin.x[0] / -total).numpy() + 0.0  # no negative zeros
-        return (shares[group_of] / np.bincount(group_of)[group_of]).tolist()
-
-
-RECORD_COLUMNS = ("time", "worker", "k", "delay", "duration")
-
-
-def evaluation_times(until: float, eval_every: float) -> list[float]:
-    """0, eval_every, 2·eval_every, … up to the horizon."""
-    count = math.floor(until / eval_every * (1 + 1e-12))  # until = 0.3, eval_every = 0.1 has its last evaluation
-    return [min(j * eval_every, until) for j in range(count + 1)]
 
 
 def split_into_passes(steps: list[float], seeds: list[int], replicas_per_pass: int) -> list[tuple[list, list]]:
@@ -328,27 +260,6 @@ def split_into_passes(steps: list[float], seeds: list[int], replicas_per_pass: i
     return [([step], chunk) for step in steps for chunk in chunks]
 
 
-def count_vectors(method: Method) -> int:
-    """Distinct tensors of x's size among the method's attributes, x itself not counted."""
-    size, found = method.x.numel(), {}
-
-    def walk(value):
-        if isinstance(value, Tensor):
-            if value.numel() == size and value is not method.x:
-                found[id(value)] = True
-        elif isinstance(value, list | tuple):
-            for entry in value:
-                walk(entry)
-        elif isinstance(value, dict):
-            for entry in value.values():
-                walk(entry)
-
-    for name, value in vars(method).items():
-        if name not in ("x", "step_size"):
-            walk(value)
-    return len(found)
-
-
 @contextlib.contextmanager
 def one_thread(device: torch.device):
     """One CPU thread: small operations run fastest so, and sums do not depend on the number of cores."""
@@ -360,41 +271,3 @@ def one_thread(device: torch.device):
             yield
     finally:
         torch.set_num_threads(before)
-
-
-def check_options(method: type[Method], options: dict) -> None:
-    allowed = methods.option_names(method)
-    for name in options:
-        if name not in allowed:
-            raise ValueError(
-                f"{name!r} is not an option of {method.label}; allowed: {', '.join(allowed) if allowed else 'none'}"
-            )
-
-
-def checked_numbers(name: str, value, check: Callable, allowed: str) -> list:
-    """One number or several, each checked, as a list."""
-    values = [value] if np.ndim(value) == 0 else list(value)
-    if not values:
-        raise ValueError(f"{name} must not be empty, got {value!r}")
-    for entry in values:
-        if not check(entry):
-            raise ValueError(f"{name} must be {allowed}, got {entry!r}")
-    kind = int if check is whole_seed else float
-    return [kind(entry) for entry in values]
-
-
-def is_number(value) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
-def positive_number(value) -> bool:
-    return is_number(value) and math.isfinite(value) and value > 0
-
-
-def whole_seed(value) -> bool:
-    return is_number(value) and math.isfinite(value) and value >= 0 and int(value) == value
-
-
-def plain(value):
-    """The option as a JSON value."""
-    return np.asarray(value).tolist() if isinstance(value, np.ndarray | np.generic) else value

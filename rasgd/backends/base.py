@@ -29,7 +29,13 @@ class Finished(NamedTuple):
 
 
 class Backend(ABC):
-    """A source of gradients with a clock. It does not know which method it serves."""
+    """A source of gradients with a clock. It does not know which method it serves.
+
+    Attributes:
+        evaluates_later: the clock does not stop for an evaluation, so the run keeps x and evaluates it at the end.
+    """
+
+    evaluates_later = False
 
     @abstractmethod
     def begin(self, job: StartedJob) -> None:
@@ -43,11 +49,11 @@ class Backend(ABC):
     def next_finished(self, until: float) -> Finished | None:
         """The next gradient that finishes at or before `until` seconds, or None when there is none left."""
 
-    def snapshot(self, time: float, x: Tensor) -> Tensor:
-        """x as it is evaluated: the backend may have to keep a copy."""
-        return x
+    def statistics(self) -> dict:
+        """What the backend itself has measured, as plain JSON values."""
+        return {}
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027, most backends hold nothing
         """Releases whatever the backend holds."""
 
 

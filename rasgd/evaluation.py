@@ -1,0 +1,77 @@
+"""The metrics of a run: taken at evaluation times, marked where a replica has diverged, laid out as columns."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rasgd.problems.base import Problem
+
+
+def evaluation_times(until: float, eval_every: float) -> list[float]:
+    """0, eval_every, 2·eval_every, … up to the horizon."""
+    count = math.floor(until / eval_every * (1 + 1e-12))  # until = 0.3, eval_every = 0.1 has its last evaluation
+    return [min(j * eval_every, until) for j in range(count + 1)]
+
+
+class Evaluations:
+    """The evaluations of one run over all its replicas.
+
+    Args:
+        problem: what is evaluated.
+        replicas: step size and seed of every replica.
+        later: only keep the points for now, and evaluate them when the columns are asked for.
+    """
+
+    def __init__(self, problem: Problem, replicas: list[tuple[float, int]], later: bool = False):
+        self.problem, self.replicas, self.later = problem, replicas, later
+        self.done = []  # (time, updates, metrics by name, finite by replica)
+        self.waiting = []  # (time, updates, x)
+
+    def add(self, time: float, updates: int, x: Tensor) -> None:
+        self.waiting.append((time, updates, x))
+        if not self.later:
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        for time, updates, x in self.waiting:
+            metrics = {name: values.double().cpu().numpy() for name, values in self.problem.evaluate(x).items()}
+            finite = torch.isfinite(x).all(1).cpu().numpy()
+            for values in (metrics["loss"], metrics["grad_norm_sq"]):
+                finite &= np.isfinite(values)
+            if self.done:
+                finite &= self.done[-1][3]  # once diverged, diverged
+            self.done.append((time, updates, metrics, finite))
+        self.waiting = []
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Metric rows, one per evaluation and replica that is still finite."""
+        self.evaluate()
+        steps, seeds = (np.array(values) for values in zip(*self.replicas, strict=True))
+        chunks = []
+        for time, updates, metrics, finite in self.done:
+            shared = {"time": time, "updates": updates}
+            rows = {name: np.full(finite.sum(), value) for name, value in shared.items()}
+            rows |= {name: values[finite] for name, values in metrics.items()}
+            chunks.append(rows | {"step_size": steps[finite], "seed": seeds[finite]})
+        return {name: np.concatenate([rows[name] for rows in chunks]) for name in chunks[0]}
+
+    def replica_columns(self, final_point: Tensor) -> dict[str, np.ndarray]:
+        """One entry per replica: how it ended, and what is evaluated only once."""
+        self.evaluate()
+        steps, seeds = (np.array(values) for values in zip(*self.replicas, strict=True))
+        times = np.array([evaluation[0] for evaluation in self.done])
+        finite = np.array([evaluation[3] for evaluation in self.done])
+        last_loss = self.done[-1][2]["loss"]
+        collapse_loss = self.problem.constants.get("collapse_loss", math.inf)
+        columns = {
+            "step_size": steps,
+            "seed": seeds,
+            "diverged_at": np.where(finite.all(0), np.nan, times[np.argmin(finite, axis=0)]),
+            "collapsed": (finite[-1] & (last_loss >= collapse_loss)).astype(np.int64),
+        }
+        once = self.problem.evaluate_finally(final_point)
+        return columns | {name: values.double().cpu().numpy() for name, values in once.items()}

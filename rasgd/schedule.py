@@ -1,0 +1,82 @@
+"""What a run's schedule was like: effective weights, delays, waste, memory. All replicas share one schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rasgd.methods.base import Arrival, Method
+
+RECORD_COLUMNS = ("time", "worker", "k", "delay", "duration")  # of every arrival
+MAX_WEIGHT_GROUPS = 256  # more workers than this are weighed in groups of similar speed
+
+
+def arrival_statistics(arrivals: dict[str, np.ndarray], num_workers: int, ignored: int, aborted: int) -> dict:
+    """Counts of gradients and delays, as plain JSON values."""
+    count, delays = len(arrivals["worker"]), arrivals["delay"]
+    return {
+        "computed_gradients": count + aborted,
+        "applied_gradients": count - ignored,
+        "wasted_gradients": ignored + aborted,
+        "delay_mean": float(delays.mean()) if count else 0.0,
+        "delay_max": int(delays.max()) if count else 0,
+        "delay_histogram": np.bincount(delays).tolist() if count else [],
+        "arrivals": np.bincount(arrivals["worker"], minlength=num_workers).tolist(),
+    }
+
+
+def effective_weights(
+    new_method: Callable[[Tensor, Tensor], Method], arrivals: dict[str, np.ndarray], mean_times: np.ndarray
+) -> list[float] | None:
+    """Share of every worker in the sum of all steps, by feeding the schedule to a second instance.
+
+    Worker i's gradients are replaced by the i-th unit vector and γ by 1, so −x sums up the steps of each worker.
+    More than 256 workers are weighed in groups of similar speed.
+
+    Args:
+        new_method: makes the second instance from x⁰ and step size.
+        arrivals: the recorded schedule, by column.
+        mean_times: seconds per gradient, by which workers are grouped.
+    """
+    n = len(mean_times)
+    num_groups = min(n, MAX_WEIGHT_GROUPS)
+    group_of = np.empty(n, dtype=np.int64)
+    for group, members in enumerate(np.array_split(np.argsort(mean_times, kind="stable"), num_groups)):
+        group_of[members] = group
+    group_of = np.arange(n) if num_groups == n else group_of
+    twin = new_method(torch.zeros(1, num_groups, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64))
+    twin.start()
+    unit = torch.eye(num_groups, dtype=torch.float64).split(1)
+    groups = group_of.tolist()
+    rows = zip(*(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
+    for worker, delay, time, duration in rows:
+        twin.receive(Arrival(worker, unit[groups[worker]].clone(), delay, time, duration))
+    total = -float(twin.x.sum())
+    if total == 0:
+        return None
+    shares = (twin.x[0] / -total).numpy() + 0.0  # no negative zeros
+    return (shares[group_of] / np.bincount(group_of)[group_of]).tolist()
+
+
+def count_vectors(method: Method) -> int:
+    """Distinct tensors of x's size among the method's attributes, x itself not counted."""
+    size, found = method.x.numel(), {}
+
+    def walk(value):
+        if isinstance(value, Tensor):
+            if value.numel() == size and value is not method.x:
+                found[id(value)] = True
+        elif isinstance(value, list | tuple):
+            for entry in value:
+                walk(entry)
+        elif isinstance(value, dict):
+            for entry in value.values():
+                walk(entry)
+
+    for name, value in vars(method).items():
+        if name not in ("x", "step_size"):
+            walk(value)
+    return len(found)

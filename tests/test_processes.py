@@ -1,0 +1,201 @@
+"""Real worker processes: the same schedule as in virtual time, nothing left behind, errors in one line."""
+
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import rasgd
+from rasgd.backends.shipment import Shipment
+from rasgd.backends.slots import GradientSlots, PointSlots, Slots
+
+# Pairwise sums of multiples of these differ by more than 0.02 within 20 s: no ties, so jitter cannot swap arrivals.
+TIMES = [1.0, 1.37, 2.11, 3.53]
+SCALE = {"time_scale": 0.04}
+
+
+def small_problem(num_workers=4, dim=10):
+    return rasgd.random_quadratic(num_workers, dim, noise=1.0, heterogeneity=0.5)
+
+
+def open_descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("method", ["rescaled", "minibatch", "malenia", "ringleader", "concurrent"])
+def test_real_arrivals_come_in_the_simulated_order_at_the_simulated_times(method):
+    arguments = dict(compute_times=TIMES, step_size=[0.01, 0.02], until=12.0, eval_every=2.0, record=True)
+    real = rasgd.simulate(small_problem(), method, backend="processes", backend_options=SCALE, **arguments)
+    virtual = rasgd.simulate(small_problem(), method, **arguments)
+    order = ["worker", "k", "delay"]
+    assert real.trace[order].equals(virtual.trace[order])
+    # Nominal times are the simulator's, except where a busy machine made a computation overrun its slot.
+    if not any(real.statistics["overruns"]):
+        assert real.trace.equals(virtual.trace)
+    assert np.array_equal(real.final_points, virtual.final_points)
+    assert np.array_equal(real.effective_weights, virtual.effective_weights)
+
+
+def test_emulated_time_does_not_drift():
+    started = time.monotonic()
+    t = rasgd.simulate(
+        small_problem(2),
+        "asgd",
+        [1.0, 1.7],
+        0.01,
+        until=300.0,
+        backend="processes",
+        backend_options={"time_scale": 0.01},
+    )
+    # 300 deadlines in a row, each met with a delay of its own, would add up to far more than the last one's lateness.
+    assert t.statistics["arrivals"][0] >= 300 - sum(t.statistics["overruns"])
+    assert time.monotonic() - started > 2.9
+
+
+def test_ringmaster_aborts_sleeping_workers():
+    t = rasgd.simulate(
+        small_problem(),
+        "ringmaster",
+        [1.0, 1.1, 1.2, 1000.0],
+        0.01,
+        until=12.0,
+        backend="processes",
+        backend_options=SCALE,
+        R=4,
+        abort=True,
+        record=True,
+    )
+    assert t.statistics["delay_max"] < 4
+    assert t.wasted_gradients >= 5  # worker 3 sleeps for 1000 s and is started afresh instead
+
+
+class Slow(rasgd.Quadratic):
+    """Computes for longer than its emulated time."""
+
+    def gradient(self, worker, x, sample):
+        time.sleep(0.03)
+        return super().gradient(worker, x, sample)
+
+
+def test_computations_longer_than_their_slot_are_reported_as_overruns():
+    problem = Slow(np.eye(3), np.ones((2, 3)))
+    t = rasgd.simulate(
+        problem,
+        "asgd",
+        [1.0, 1.0],
+        0.01,
+        until=10.0,
+        backend="processes",
+        backend_options={"time_scale": 0.01},
+        record=True,
+    )
+    assert min(t.statistics["overruns"]) >= 1
+    assert t.trace.duration.min() >= 3.0  # seconds of the run: 0.03 s on the wall at 0.01
+    assert min(t.statistics["compute_seconds"]) >= 0.03
+
+
+def test_a_run_leaves_no_process_no_memory_and_no_open_file():
+    gc.collect()
+    small_run()
+    before = open_descriptors(), set(os.listdir("/dev/shm"))
+    small_run()
+    gc.collect()
+    assert (open_descriptors(), set(os.listdir("/dev/shm"))) == before
+    assert multiprocessing.active_children() == []
+
+
+def small_run(**options):
+    return rasgd.simulate(
+        small_problem(), "rescaled", TIMES, 0.01, until=5.0, backend="processes", backend_options=SCALE | options
+    )
+
+
+def test_workers_use_one_thread_and_no_more_memory_for_the_problem():
+    problem = small_problem(3)
+    shipment = Shipment(problem)
+    copy = shipment.unpack()
+    assert torch.equal(copy.A, problem.A)
+    assert copy.matrices[1].untyped_storage().data_ptr() == copy.A.untyped_storage().data_ptr()
+    assert shipment.size < 1.5 * sum(t.nbytes for t in (problem.A, problem.b, problem.mean_A, problem.mean_b)) + 4096
+    copy.A.zero_()
+    assert torch.equal(shipment.unpack().A, problem.A)
+    shipment.file.close()
+
+
+def test_a_gradient_slot_is_free_again_when_the_last_tensor_on_it_is_gone():
+    slots = GradientSlots(Slots(None, 3, 2, 5, torch.float64), reserve=1)
+    first, second = slots.take(), slots.take()
+    gradient = slots.lend(first)
+    row = gradient[1, 2:]
+    del gradient
+    assert first not in slots.free
+    kept = slots.lend(second)
+    copied = slots.lend(slots.take())  # the reserve is never lent
+    assert len(slots.free) == 1
+    del row, copied
+    assert sorted(slots.free) == sorted({0, 1, 2} - {second})
+    assert kept.shape == (2, 5)
+
+
+def test_workers_that_are_handed_the_same_point_share_its_slot():
+    slots = Slots(None, 4, 1, 3, torch.float64)
+    points = PointSlots(slots, 2)
+    x, y = torch.ones(1, 3, dtype=torch.float64), torch.zeros(1, 3, dtype=torch.float64)
+    assert points.hand(0, x) == points.hand(1, x)
+    held = points.hand(0, y)
+    assert torch.equal(slots.tensors[points.slot_of[1]], x)
+    assert points.hand(0, y) == held
+    for _ in range(10):  # slots never run out
+        points.hand(0, torch.ones(1, 3, dtype=torch.float64))
+        points.hand(1, torch.ones(1, 3, dtype=torch.float64))
+
+
+def run_script(tmp_path, text, **options):
+    path = tmp_path / "script.py"
+    path.write_text(text)
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(rasgd.__file__))}
+    return subprocess.run(
+        [sys.executable, path], capture_output=True, text=True, timeout=60, env=environment, **options
+    )
+
+
+CALL = """rasgd.simulate(
+    rasgd.Quadratic([[1.0]], [[1.0], [2.0]]), "asgd", [1.0, 2.0], 0.1, until=4.0,
+    backend="processes", backend_options={"time_scale": 0.01})
+"""
+
+
+def test_a_call_without_main_guard_says_so_in_one_line(tmp_path):
+    result = run_script(tmp_path, "import rasgd\n" + CALL)
+    assert result.returncode != 0
+    assert "if __name__ == '__main__':" in result.stderr.splitlines()[-1]
+    assert result.stderr.count("Traceback") == 1
+
+
+def test_a_call_under_the_main_guard_works_from_a_script(tmp_path):
+    result = run_script(tmp_path, f"import rasgd\nif __name__ == '__main__':\n    print({CALL.strip()}.final_point)\n")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+
+
+class Unpackable(rasgd.Quadratic):
+    def __init__(self):
+        super().__init__([[1.0]], [[1.0], [2.0]])
+        self.function = lambda x: x
+
+
+def test_a_problem_that_cannot_be_sent_is_refused():
+    with pytest.raises(ValueError, match="problem cannot be sent to worker processes"):
+        rasgd.simulate(Unpackable(), "asgd", [1.0, 2.0], 0.1, until=4.0, backend="processes")
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), "fast"])
+def test_a_wrong_time_scale_is_refused(value):
+    with pytest.raises(ValueError, match="time_scale must be a positive number"):
+        small_run(time_scale=value)
