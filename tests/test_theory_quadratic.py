@@ -115,7 +115,7 @@ def test_limit_cycle_is_where_the_event_loop_settles(times, seed, method, shared
     assert predicted.bias == pytest.approx(bias, rel=1e-9, abs=1e-20)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(times=TIMES, seed=st.integers(0, 10**6), method=st.sampled_from(METHODS))
 def test_largest_stable_step_separates_converging_from_diverging_runs(times, seed, method):
     A, b, x0 = random_problem(seed, len(times))
@@ -123,11 +123,11 @@ def test_largest_stable_step_separates_converging_from_diverging_runs(times, see
     edge = theory.largest_stable_step(instance, times, method)
     period = max(times) if method == "minibatch" else int(np.lcm.reduce(times))
     for factor, grows in ((0.98, False), (1.02, True)):
-        # b = 0 measures decay towards 0 itself; run long enough for the slowest factor to reach e^±20.
+        # b = 0 measures decay towards 0 itself; run long enough for the slowest factor to reach e^±12.
         radius = theory.spectral_radius(instance, times, method, factor * edge)
-        cycles = min(int(np.ceil(20 / abs(np.log(radius)))) + 5, 4000)
+        cycles = min(int(np.ceil(12 / abs(np.log(radius)))) + 5, 20000)
         *_, (_, x) = event_loop(A, 0 * b, x0, times, method, factor * edge, until=cycles * period)
-        assert (np.abs(x).max() > 1e3) if grows else (np.abs(x).max() < 1e-3)
+        assert (np.abs(x).max() > 1e2) if grows else (np.abs(x).max() < 1e-2)
 
 
 @settings(max_examples=40, deadline=None)
@@ -323,3 +323,23 @@ def test_wrong_arguments_are_refused_by_name():
     ):
         with pytest.raises(ValueError, match=name):
             call()
+
+
+def test_unstable_steps_have_no_limit_cycle_and_no_floor():
+    times, (A, b, x0) = [1, 3], random_problem(6, 2)
+    instance = theory.quadratic_instance(A, b, noise_std=0.1, initial_point=x0)
+    edge = theory.largest_stable_step(instance, times, "rescaled")
+    steps = [0.5 * edge, 1.1 * edge, 1e6 * edge]
+    cycle = theory.limit_cycle(instance, times, "rescaled", steps)
+    floor = theory.stationary_error(instance, times, "rescaled", steps)
+    for values in (cycle.points, cycle.mean_point, cycle.bias, floor.total, floor.phase_noise, floor.covariance):
+        assert np.isfinite(values[0]).all() and np.isnan(values[1:]).all()
+    rates = theory.linear_rate(instance, times, "rescaled", steps)
+    assert rates[0] < 0 < rates[1]
+
+
+def test_no_step_is_stable_when_the_weighted_objective_has_no_minimum():
+    # F₁ is concave and its worker fast: vanilla ASGD descends (4·F₁ + F₂)/5, which is not bounded below.
+    instance = theory.diagonal_instance([[-0.5], [1.5]], [[0.0], [1.0]])
+    assert theory.largest_stable_step(instance, [1, 4], "asgd") == 0.0
+    assert theory.largest_stable_step(instance, [1, 4], "rescaled") > 0.0

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+import rasgd
 from rasgd import theory
 
 QUADRATIC_TIMES = [1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 12, 12, 24, 24]
@@ -66,6 +67,42 @@ def test_a_dip_below_a_target_that_lies_under_the_floor_is_found():
     assert window[-1] > target > window.min()
     first = 1 + int(np.argmax(window <= target))
     assert found == pytest.approx(first, rel=0.02)  # the crude window is off by up to a second at each end
+
+
+@pytest.mark.parametrize("method", ["asgd", "rescaled", "minibatch"])
+def test_simulated_runs_follow_the_exact_moments(method):
+    problem = rasgd.random_quadratic(num_workers=5, dim=4, noise=0.2, heterogeneity=1.0)
+    instance = theory.quadratic_instance(problem.A, problem.b, problem.noise_std, problem.x0)
+    times, steps, seeds = [1, 2, 2, 3, 6], [0.05, 0.1], list(range(400))
+    run = rasgd.simulate(
+        problem, method=method, compute_times=times, step_size=steps, seed=seeds, until=60.0, eval_every=5.0
+    )
+    rows = run.metrics.groupby(["time", "step_size"]).grad_norm_sq
+    measured, error = rows.mean().unstack(), rows.std().unstack() / len(seeds) ** 0.5
+    predicted = theory.moment_trajectory(instance, times, method, steps, measured.index).expected_grad_norm_sq
+    # 26 correlated comparisons, 4 standard errors each; at time 0 both are exact
+    np.testing.assert_array_less(np.abs(measured - predicted), 4 * error + 1e-12)
+    assert float((error / measured).to_numpy().max()) < 0.2
+    quiet = rasgd.Quadratic(problem.A, problem.b, initial_point=problem.x0)
+    step = 0.4 * theory.largest_stable_step(instance, times, method)
+    run = rasgd.simulate(quiet, method=method, compute_times=times, step_size=step, until=6000.0, eval_every=1000.0)
+    assert theory.linear_rate(instance, times, method, step) * 6000 < -35  # e-foldings, so 1e-15 of x⁰ is left
+    cycle = theory.limit_cycle(instance, times, method, step)
+    np.testing.assert_allclose(run.final_point, cycle.points[0], rtol=1e-10)
+
+
+def test_tridiagonal_matrices_are_those_of_the_simulated_problem():
+    band = 0.25 * np.array([[9.0, -1, -1, -1], [2, 2, 2, 2], [-1, -1, -1, 9.0]])
+    b, x = np.arange(8.0).reshape(2, 4), np.array([1.0, -2.0, 0.5, 3.0])
+    metrics = rasgd.simulate(
+        rasgd.Quadratic(band, b, initial_point=x), method="asgd", compute_times=[1, 2], step_size=0.1, until=1.0
+    ).metrics
+    instance = theory.quadratic_instance(band, b, initial_point=x)
+    exact = theory.moment_trajectory(instance, [1, 2], "asgd", 0.1, metrics.time)
+    np.testing.assert_allclose(exact.expected_grad_norm_sq, metrics.grad_norm_sq, rtol=1e-12)
+    constants = theory.quadratic_constants(band, b, 0.0, x)
+    assert constants.smoothness == pytest.approx(0.5 - 0.5 * np.cos(4 * np.pi / 5))
+    assert constants.max_smoothness == pytest.approx(constants.smoothness)
 
 
 def test_working_sizes_take_seconds():

@@ -9,7 +9,7 @@ from math import gcd, lcm
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rasgd.theory.weights import checked_compute_times
+from rasgd.compute_times import checked_times
 
 _LARGEST_DENOMINATOR = 1_000_000
 
@@ -52,7 +52,7 @@ def arrival_cycle(compute_times: ArrayLike, max_arrivals: int = 100_000) -> Arri
     Times are taken as exact fractions of each other, so that ties are what they are on paper. Raises ``ValueError``
     when the compute times are not commensurate or the cycle has more than ``max_arrivals`` arrivals.
     """
-    times = checked_compute_times(compute_times)
+    times = checked_times(compute_times)
     integers, unit = _integer_ratios(times)
     period = lcm(*integers)
     counts = [period // k for k in integers]

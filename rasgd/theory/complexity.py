@@ -11,17 +11,13 @@ from math import ceil, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rasgd.compute_times import checked_times
 from rasgd.theory.constants import Constants
-from rasgd.theory.weights import checked_compute_times, harmonic_mean_compute_time, mean_compute_time
+from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
+from rasgd.validation import real_number
 
 _MEAN_TIME = ("rescaled", "malenia", "ringleader", "delay_adaptive")
 _SLOWEST_TIME = ("minibatch", "ia2sgd", "concurrent")
-
-
-def _checked_epsilon(epsilon: float) -> float:
-    if not (np.isfinite(epsilon) and epsilon > 0):
-        raise ValueError(f"epsilon must be a positive finite number, got {epsilon!r}")
-    return float(epsilon)
 
 
 def lower_bound(constants: Constants, compute_times: ArrayLike, epsilon: float) -> float:
@@ -29,7 +25,7 @@ def lower_bound(constants: Constants, compute_times: ArrayLike, epsilon: float) 
 
     Heterogeneous data, fixed compute times (Tyurin & Richtárik 2023).
     """
-    times, eps = checked_compute_times(compute_times), _checked_epsilon(epsilon)
+    times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     scale = constants.smoothness * constants.initial_gap
     noise = scale * constants.noise_variance / (times.size * eps**2) * times.mean()
     return float(scale / eps * times.max() + noise)
@@ -45,7 +41,7 @@ def leading_term(method: str, constants: Constants, compute_times: ArrayLike, ep
     """
     if method not in _MEAN_TIME + _SLOWEST_TIME:
         raise ValueError(f"method must be one of {', '.join(_MEAN_TIME + _SLOWEST_TIME)}, got {method!r}")
-    times, eps = checked_compute_times(compute_times), _checked_epsilon(epsilon)
+    times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     seconds = times.mean() if method in _MEAN_TIME else times.max()
     variance = constants.noise_variance + (constants.heterogeneity if method == "concurrent" else 0.0)
     return float(constants.initial_gap * constants.smoothness * variance / (times.size * eps**2) * seconds)
@@ -57,7 +53,7 @@ def rescaled_bound_terms(constants: Constants, compute_times: ArrayLike, epsilon
     ``noise`` ΔLσ²/(nε²)·τ_A, ``staleness`` ΔL_max√(σ²+ζ²)/ε^{3/2}·(τ_max/τ_H)·τ_A, ``heterogeneity``
     ΔL_max ρ/ε·(τ_max/τ_H)·τ_max and ``deterministic`` ΔL/ε·τ_max. Their sum is the bound, up to a constant.
     """
-    times, eps = checked_compute_times(compute_times), _checked_epsilon(epsilon)
+    times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     slowest, mean = times.max(), times.mean()
     spread = slowest / harmonic_mean_compute_time(times)
     gap, variance = constants.initial_gap, constants.noise_variance
@@ -77,12 +73,12 @@ def rescaled_bound(constants: Constants, compute_times: ArrayLike, epsilon: floa
 
 def ringmaster_threshold(noise_variance: float, epsilon: float) -> int:
     """Return R = max{1, ⌈σ²/ε⌉}, the delay from which Ringmaster ASGD drops gradients. [lit]"""
-    return max(1, ceil(noise_variance / _checked_epsilon(epsilon)))
+    return max(1, ceil(noise_variance / real_number("epsilon", epsilon, above=0)))
 
 
 def malenia_batch(noise_variance: float, epsilon: float, num_workers: int) -> int:
     """Return S = max(⌈σ²/ε⌉, n), the batch Malenia SGD waits for. [lit]"""
-    return max(ceil(noise_variance / _checked_epsilon(epsilon)), num_workers)
+    return max(ceil(noise_variance / real_number("epsilon", epsilon, above=0)), num_workers)
 
 
 def ringleader_batch(compute_times: ArrayLike) -> float:
@@ -90,7 +86,7 @@ def ringleader_batch(compute_times: ArrayLike) -> float:
 
     With these B ≈ τ_max/τ_A, which turns Ringleader's step size into its leading term ΔLσ²τ_A/(nε²).
     """
-    times = checked_compute_times(compute_times)
+    times = checked_times(compute_times)
     return float(1.0 / np.mean(1.0 / np.maximum(1.0, np.floor(times.max() / times * (1 + 1e-12)))))
 
 
@@ -116,7 +112,7 @@ def theory_step_size(
 
     ``scale`` multiplies the others too; it is 1 in their papers. Raises ``ValueError`` for other methods.
     """
-    times, eps = checked_compute_times(compute_times), _checked_epsilon(epsilon)
+    times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     n, smoothness, variance = times.size, constants.smoothness, constants.noise_variance
     noise_step = eps / (smoothness * variance) if variance > 0 else np.inf
     if method in ("malenia", "rennala", "minibatch"):

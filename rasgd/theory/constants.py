@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rasgd.theory.weights import quadratic_arrays, weighted_minimiser
+from rasgd.validation import real_array, real_number
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,14 @@ def quadratic_constants(
     """
     matrices, linear = quadratic_arrays(A, b)
     curvature = matrices.mean(axis=0)
-    displacement = np.asarray(initial_point, dtype=float) - weighted_minimiser(matrices, linear)
+    displacement = real_array("initial_point", initial_point) - weighted_minimiser(A, b)
     rho = np.sqrt(2.0) * smallest_growth(matrices) if growth is None else float(growth)
     return Constants(
         smoothness=float(np.abs(np.linalg.eigvalsh(curvature)).max()),
         max_smoothness=float(np.abs(np.linalg.eigvalsh(matrices)).max()),
-        noise_variance=float(noise_std) ** 2 * linear.shape[1],
+        noise_variance=real_number("noise_std", noise_std, at_least=0) ** 2 * linear.shape[1],
         initial_gap=float(displacement @ curvature @ displacement / 2),
-        heterogeneity=float(heterogeneity_curve(matrices, linear, rho)),
+        heterogeneity=float(heterogeneity_curve(A, b, rho)),
         growth=rho,
     )
 
@@ -58,7 +59,9 @@ def smallest_growth(A: ArrayLike) -> float:
 
     ``A`` [n,d,d]. 1 when all Aᵢ agree.
     """
-    matrices = np.asarray(A, dtype=float)
+    matrices = real_array("A", A).astype(float)
+    if matrices.ndim != 3:
+        raise ValueError(f"A must have shape [n, d, d], got {list(matrices.shape)}")
     ratios = np.linalg.solve(matrices.mean(axis=0), matrices)
     return float(np.linalg.norm(ratios, ord=2, axis=(-2, -1)).max())
 
@@ -70,10 +73,10 @@ def heterogeneity_curve(A: ArrayLike, b: ArrayLike, growth: ArrayLike) -> np.nda
     its range. Decreasing in ρ, with limit maxᵢ ‖rᵢ‖²: the bounds trade ζ against ρ along this curve.
     """
     matrices, linear = quadratic_arrays(A, b)
-    curvature = matrices.mean(axis=0)
-    residuals = np.einsum("nij,j->ni", matrices, weighted_minimiser(matrices, linear)) - linear
-    pulls = np.einsum("nij,nj->ni", matrices, residuals)
-    result = [_supremum(rho, curvature, matrices, residuals, pulls) for rho in np.ravel(growth)]
+    curvature, minimiser = matrices.mean(axis=0), weighted_minimiser(A, b)
+    residuals = matrices @ minimiser - linear
+    pulls = (matrices @ residuals[..., None])[..., 0]
+    result = [_supremum(rho, curvature, matrices, residuals, pulls) for rho in np.ravel(real_array("growth", growth))]
     return np.array(result).reshape(np.shape(growth))
 
 
@@ -81,18 +84,18 @@ def _supremum(
     growth: float, curvature: np.ndarray, matrices: np.ndarray, residuals: np.ndarray, pulls: np.ndarray
 ) -> float:
     values, vectors = np.linalg.eigh(growth**2 * curvature @ curvature - matrices @ matrices)
-    components = np.einsum("nij,ni->nj", vectors, pulls)
+    components = (pulls[:, None, :] @ vectors)[:, 0]
     slack = 1e-12 * growth**2 * np.abs(curvature @ curvature).max()
     pull_slack = 1e-10 * max(np.abs(pulls).max(), 1e-300)
     if np.any(values < -slack) or np.any((values <= slack) & (np.abs(components) > pull_slack)):
         return np.inf
-    gains = np.divide(components**2, values, out=np.zeros_like(values), where=values > slack)
+    gains = np.divide(components**2, values, out=np.zeros_like(components), where=values > slack)
     return float(((residuals**2).sum(axis=1) + gains.sum(axis=1)).max())
 
 
 def heterogeneity_at(local_gradients: ArrayLike, growth: float) -> np.ndarray:
     """Return maxᵢ ‖∇Fᵢ‖² − ρ²‖∇F‖² from exact local gradients [..., n, d]: a lower bound on ζ²(ρ)."""
-    gradients = np.asarray(local_gradients, dtype=float)
+    gradients = real_array("local_gradients", local_gradients)
     whole = (gradients.mean(axis=-2) ** 2).sum(axis=-1)
     return (gradients**2).sum(axis=-1).max(axis=-1) - growth**2 * whole
 
@@ -150,7 +153,7 @@ def constants_along(
 
 
 def _checked_samples(samples: ArrayLike) -> np.ndarray:
-    gradients = np.asarray(samples, dtype=float)
+    gradients = real_array("samples", samples).astype(float)
     if gradients.ndim != 3 or gradients.shape[1] < 4:
         raise ValueError(f"samples must have shape [n, m, d] with m ≥ 4, got {gradients.shape}")
     return gradients

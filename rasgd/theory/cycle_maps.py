@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rasgd.compute_times import checked_times
 from rasgd.theory.arrival_cycle import ArrivalCycle, arrival_cycle
 from rasgd.theory.quadratic import QuadraticInstance, minibatch_instance
-from rasgd.theory.weights import checked_compute_times, worker_step_sizes
+from rasgd.theory.weights import worker_step_sizes
+from rasgd.validation import real_array, shown
 
 METHODS = ("asgd", "rescaled", "minibatch")
 _STASH_BYTES = 200_000_000
@@ -74,7 +76,7 @@ def linear_dynamics(
 
     ``fresh=True`` is the twin without staleness: every gradient is taken at the x of its arrival.
     """
-    times = checked_compute_times(compute_times)
+    times = checked_times(compute_times)
     if times.size != instance.num_workers:
         raise ValueError(f"compute_times must have one entry per worker ({instance.num_workers}), got {times.size}")
     if method not in METHODS:
@@ -161,7 +163,7 @@ def step_chunks(dynamics: LinearDynamics, step_sizes: np.ndarray) -> list[np.nda
 
 def checked_step_sizes(step_size: ArrayLike) -> np.ndarray:
     """Return step sizes as a vector [G]; refuse anything but positive finite numbers, alone or in a vector."""
-    steps = np.asarray(step_size, dtype=float)
+    steps = real_array("step_size", step_size).astype(float)
     if steps.ndim > 1 or steps.size == 0 or not np.all(np.isfinite(steps)) or np.any(steps <= 0):
-        raise ValueError(f"step_size must be a positive finite number or a vector of them, got {step_size!r}")
+        raise ValueError(f"step_size must be a positive finite number or a vector of them, got {shown(step_size)}")
     return np.atleast_1d(steps)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rasgd.theory.weights import quadratic_arrays
+from rasgd.validation import real_array, real_number
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,14 @@ class QuadraticInstance:
 def quadratic_instance(
     A: ArrayLike, b: ArrayLike, noise_std: float = 0.0, initial_point: ArrayLike | None = None
 ) -> QuadraticInstance:
-    """Return the instance of A [n,d,d] or [d,d] (shared), b [n,d], noise per coordinate, x⁰ [d] (default 0).
+    """Return the instance of A and b [n,d] as ``rasgd.Quadratic`` takes them, noise per coordinate, x⁰ [d] (default 0).
 
     Aᵢ that share eigenvectors (found by diagonalising one generic combination) are split into d modes, which makes
     everything d³ cheaper. Raises ``ValueError`` on wrong shapes, asymmetric A or a mean that is not positive definite.
     """
     matrices, linear = quadratic_arrays(A, b)
     basis, curvatures = _shared_eigenvectors(matrices)
+    curvatures = np.broadcast_to(curvatures, (len(linear), *curvatures.shape[1:]))
     rotated = linear @ basis
     if curvatures.ndim == 2:
         return _shifted(curvatures[:, :, None, None], rotated[:, :, None], basis, noise_std, initial_point)
@@ -78,8 +80,7 @@ def diagonal_instance(
     curvatures: ArrayLike, b: ArrayLike, noise_std: float = 0.0, initial_point: ArrayLike | None = None
 ) -> QuadraticInstance:
     """Return the instance with Aᵢ = diag(curvatures[i]): curvatures [n,d], or [d] shared by all; b [n,d]."""
-    linear = np.asarray(b, dtype=float)
-    diagonals = np.asarray(curvatures, dtype=float)
+    linear, diagonals = real_array("b", b).astype(float), real_array("curvatures", curvatures).astype(float)
     if linear.ndim != 2 or diagonals.shape not in (linear.shape, linear.shape[1:]):
         raise ValueError(
             f"curvatures must have shape [n, d] or [d] like b [n, d], got {diagonals.shape}, {linear.shape}"
@@ -102,13 +103,13 @@ def minibatch_instance(instance: QuadraticInstance) -> QuadraticInstance:
 
 
 def _shared_eigenvectors(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (basis, diagonals [n,d]) when one basis diagonalises all matrices, else (identity, matrices)."""
-    num_workers, dim = matrices.shape[:2]
-    if matrices.strides[0] == 0:  # one matrix broadcast to all workers
+    """Return (basis, diagonals [n,d]) when one basis diagonalises all matrices [n,d,d], else (identity, matrices)."""
+    num_matrices, dim = matrices.shape[:2]
+    if num_matrices == 1:
         values, basis = np.linalg.eigh(matrices[0])
-        return basis, np.broadcast_to(values, (num_workers, dim))
+        return basis, values[None]
     # A generic combination of commuting matrices has, almost surely, no eigenvalue that they do not share.
-    combination = np.random.default_rng(0).uniform(0.5, 1.5, num_workers)
+    combination = np.random.default_rng(0).uniform(0.5, 1.5, num_matrices)
     _, basis = np.linalg.eigh(np.tensordot(combination, matrices, axes=1))
     rotated = basis.T @ matrices @ basis
     diagonals = np.diagonal(rotated, axis1=1, axis2=2)
@@ -126,10 +127,8 @@ def _shifted(
     eigenvalues = np.linalg.eigvalsh(mean_curvature)
     if eigenvalues.min() <= 1e-14 * eigenvalues.max():
         raise ValueError(f"A must have a positive definite mean, its smallest eigenvalue is {eigenvalues.min():.3g}")
-    if not (np.isfinite(noise_std) and noise_std >= 0):
-        raise ValueError(f"noise_std must be a finite number ≥ 0, got {noise_std!r}")
     dim = basis.shape[0]
-    start = np.zeros(dim) if initial_point is None else np.asarray(initial_point, dtype=float)
+    start = np.zeros(dim) if initial_point is None else real_array("initial_point", initial_point).astype(float)
     if start.shape != (dim,):
         raise ValueError(f"initial_point must have shape [{dim}], got {start.shape}")
     centre = np.linalg.solve(mean_curvature, linear.mean(axis=0)[..., None])[..., 0]
@@ -139,5 +138,5 @@ def _shifted(
         basis=basis,
         minimiser=basis @ centre.reshape(-1),
         initial=(start @ basis).reshape(centre.shape) - centre,
-        noise_std=float(noise_std),
+        noise_std=real_number("noise_std", noise_std, at_least=0),
     )

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 from rasgd.theory.cycle_maps import LinearDynamics, checked_step_sizes, cycle_maps, linear_dynamics, step_chunks
 from rasgd.theory.quadratic import QuadraticInstance
 from rasgd.theory.stationary import limit_states, matrix_spectral_radius, phase_covariances, solve_lyapunov
+from rasgd.validation import real_array, shown
 
 WINDOW = 0.1
 _FIRST_CYCLES = 10
@@ -47,9 +48,9 @@ def time_to_target(
     ``fresh=True`` evaluates gradients at the x of their arrival. ``relative_tolerance``: of the returned time.
     """
     dynamics = linear_dynamics(instance, compute_times, method, fresh)
-    epsilons = np.asarray(targets, dtype=float)
+    epsilons = real_array("targets", targets).astype(float)
     if epsilons.ndim > 1 or epsilons.size == 0 or not np.all(epsilons > 0):
-        raise ValueError(f"targets must be a positive number or a vector of them, got {targets!r}")
+        raise ValueError(f"targets must be a positive number or a vector of them, got {shown(targets)}")
     steps = checked_step_sizes(step_size)
     flat = np.atleast_1d(epsilons)
     result = np.full((len(steps), len(flat)), np.inf)

@@ -18,6 +18,7 @@ from rasgd.theory.cycle_maps import (
 )
 from rasgd.theory.quadratic import QuadraticInstance
 from rasgd.theory.stationary import phase_covariances
+from rasgd.validation import real_array, shown
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ def moment_trajectory(
     times or compute times without a short cycle.
     """
     dynamics = linear_dynamics(instance, compute_times, method, fresh)
-    seconds = np.asarray(times, dtype=float)
+    seconds = real_array("times", times).astype(float)
     if seconds.ndim != 1 or not np.all(np.isfinite(seconds)) or np.any(seconds < 0):
-        raise ValueError(f"times must be a vector of finite seconds ≥ 0, got {times!r}")
+        raise ValueError(f"times must be a vector of finite seconds ≥ 0, got {shown(times)}")
     parts = [
         _moments(dynamics, cycle_maps(dynamics, steps), seconds)
         for steps in step_chunks(dynamics, checked_step_sizes(step_size))

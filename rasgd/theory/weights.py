@@ -8,32 +8,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rasgd.compute_times import checked_times
+from rasgd.validation import real_array
+
 _WEIGHT_BY_FREQUENCY = ("asgd", "fedbuff")
 _EQUAL_WEIGHT = ("rescaled", "minibatch", "malenia", "ringleader", "ia2sgd", "ca2fl", "concurrent", "shuffled")
 
 
-def checked_compute_times(compute_times: ArrayLike) -> np.ndarray:
-    """Return the seconds per gradient as a float64 vector [n]; refuse anything but positive finite numbers."""
-    times = np.asarray(compute_times, dtype=float)
-    if times.ndim != 1 or times.size == 0 or not np.all(np.isfinite(times)) or np.any(times <= 0):
-        raise ValueError(f"compute_times must be a vector of positive finite seconds, got {compute_times!r}")
-    return times
-
-
 def mean_compute_time(compute_times: ArrayLike) -> float:
     """Return τ_A = (1/n) Σ τᵢ in seconds. [paper]"""
-    return float(checked_compute_times(compute_times).mean())
+    return float(checked_times(compute_times).mean())
 
 
 def harmonic_mean_compute_time(compute_times: ArrayLike) -> float:
     """Return τ_H = n / Σ (1/τᵢ) in seconds: n workers together deliver n/τ_H gradients per second. [paper]"""
-    times = checked_compute_times(compute_times)
+    times = checked_times(compute_times)
     return float(times.size / np.sum(1.0 / times))
 
 
 def arrival_frequency(compute_times: ArrayLike) -> np.ndarray:
     """Return pᵢ = (1/τᵢ) / Σⱼ (1/τⱼ), the share of arrivals that come from worker i, as a vector [n]. [paper]"""
-    rates = 1.0 / checked_compute_times(compute_times)
+    rates = 1.0 / checked_times(compute_times)
     return rates / rates.sum()
 
 
@@ -43,14 +38,14 @@ def worker_step_sizes(method: str, compute_times: ArrayLike, step_size: ArrayLik
     ``asgd``: γᵢ = γ. ``rescaled``: γᵢ = γ τᵢ/τ_H [derived normalisation], so Σ pᵢ γᵢ = γ for both.
     Raises ``ValueError`` for any other method.
     """
-    times = checked_compute_times(compute_times)
+    times = checked_times(compute_times)
     if method == "asgd":
         factors = np.ones_like(times)
     elif method == "rescaled":
         factors = times / harmonic_mean_compute_time(times)
     else:
         raise ValueError(f"method must be 'asgd' or 'rescaled' to have one step size per worker, got {method!r}")
-    return np.asarray(step_size, dtype=float)[..., None] * factors
+    return real_array("step_size", step_size)[..., None] * factors
 
 
 def effective_weights(method: str, compute_times: ArrayLike) -> np.ndarray:
@@ -60,7 +55,7 @@ def effective_weights(method: str, compute_times: ArrayLike) -> np.ndarray:
     worker and those that assign jobs uniformly [derived]. Raises ``ValueError`` for methods whose weights depend
     on delays (``delay_adaptive``, ``rennala``, ``ringmaster``): they have no such closed form.
     """
-    times = checked_compute_times(compute_times)
+    times = checked_times(compute_times)
     if method in _WEIGHT_BY_FREQUENCY:
         return arrival_frequency(times)
     if method in _EQUAL_WEIGHT:
@@ -76,30 +71,35 @@ def effective_weights_at(method: str, compute_times: ArrayLike, times: ArrayLike
     ⌊t/τᵢ⌋ / Σⱼ ⌊t/τⱼ⌋. [derived] Before the first arrival the weights are NaN. Quotients within 1e-12 below an
     integer count as that integer, so that decimal compute times tie as they do on paper.
     """
-    seconds = checked_compute_times(compute_times)
+    seconds = checked_times(compute_times)
     steps = worker_step_sizes(method, seconds, 1.0)
-    quotient = np.asarray(times, dtype=float)[..., None] / seconds
+    quotient = real_array("times", times)[..., None] / seconds
     applied = steps * np.floor(quotient * (1.0 + 1e-12))
     total = applied.sum(axis=-1, keepdims=True)
     return np.divide(applied, total, out=np.full_like(applied, np.nan), where=total > 0)
 
 
 def quadratic_arrays(A: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return (A [n,d,d], b [n,d]) as float64; a single A [d,d] is shared by all workers.
+    """Return (A [n,d,d], b [n,d]) as float64; one A [d,d] shared by all workers becomes [1,d,d].
 
-    Raises ``ValueError`` when shapes disagree or a matrix is not symmetric.
+    ``A``: as ``rasgd.Quadratic`` takes it: [n,d,d], [d,d], or a shared tridiagonal matrix as [3,d] (below, on and above
+    the diagonal) unless d = 3. Raises ``ValueError`` when shapes disagree or a matrix is not symmetric and finite.
     """
-    linear = np.asarray(b, dtype=float)
-    matrices = np.asarray(A, dtype=float)
-    if linear.ndim != 2:
-        raise ValueError(f"b must have shape [n, d], got shape {linear.shape}")
-    num_workers, dim = linear.shape
-    if matrices.shape not in ((dim, dim), (num_workers, dim, dim)):
-        allowed = f"[{dim}, {dim}] or [{num_workers}, {dim}, {dim}]"
-        raise ValueError(f"A must have shape {allowed} to go with b, got shape {matrices.shape}")
-    if np.abs(matrices - matrices.swapaxes(-1, -2)).max() > 1e-12 * max(np.abs(matrices).max(), 1e-300):
+    linear, matrices = real_array("b", b).astype(float), real_array("A", A).astype(float)
+    if linear.ndim != 2 or linear.size == 0:
+        raise ValueError(f"b must have shape [n, d] with at least one worker and dimension, got {list(linear.shape)}")
+    n, d = linear.shape
+    if matrices.shape == (3, d) and d != 3:
+        below, diagonal, above = matrices
+        matrices = np.diag(diagonal) + np.diag(below[1:], -1) + np.diag(above[:-1], 1)
+    if matrices.shape not in ((d, d), (n, d, d)):
+        allowed = f"[{n}, {d}, {d}], [{d}, {d}] or tridiagonal [3, {d}]"
+        raise ValueError(f"A must have shape {allowed} to fit b, got {list(matrices.shape)}")
+    if not (np.isfinite(matrices).all() and np.isfinite(linear).all()):
+        raise ValueError("A and b must be finite, got NaN or infinite entries")
+    if not np.allclose(matrices, matrices.swapaxes(-1, -2)):
         raise ValueError("A must be symmetric, got a matrix that differs from its transpose")
-    return np.broadcast_to(matrices, (num_workers, dim, dim)), linear
+    return matrices.reshape(-1, d, d), linear
 
 
 def least_squares_quadratic(
@@ -113,7 +113,8 @@ def least_squares_quadratic(
     if len(features) != len(targets):
         raise ValueError(f"targets must have one vector per worker ({len(features)}), got {len(targets)}")
     A, b = [], []
-    for X, y in zip(map(np.asarray, features), map(np.asarray, targets), strict=True):
+    for given_features, given_targets in zip(features, targets, strict=True):
+        X, y = real_array("features", given_features), real_array("targets", given_targets)
         if X.ndim != 2 or y.shape != X.shape[:1]:
             raise ValueError(f"targets must match features [m, d] with [m], got {X.shape} and {y.shape}")
         A.append(X.T @ X / len(X) + ridge * np.eye(X.shape[1]))
@@ -128,10 +129,10 @@ def weighted_minimiser(A: ArrayLike, b: ArrayLike, weights: ArrayLike | None = N
     converges to as its step size vanishes. Raises ``ValueError`` when Σ wᵢAᵢ is not positive definite.
     """
     matrices, linear = quadratic_arrays(A, b)
-    w = np.full(len(linear), 1.0 / len(linear)) if weights is None else np.asarray(weights, dtype=float)
+    w = np.full(len(linear), 1.0 / len(linear)) if weights is None else real_array("weights", weights)
     if w.shape != (len(linear),):
         raise ValueError(f"weights must have shape [{len(linear)}], got {w.shape}")
-    curvature = np.tensordot(w, matrices, axes=1)
+    curvature = matrices[0] * w.sum() if len(matrices) == 1 else np.tensordot(w, matrices, axes=1)
     smallest = np.linalg.eigvalsh(curvature)[0]
     if smallest <= 0:
         raise ValueError(f"A must have a positive definite weighted mean, its smallest eigenvalue is {smallest:.3g}")

@@ -18,8 +18,9 @@ from math import e, erf, pi, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rasgd.compute_times import checked_times
 from rasgd.theory.constants import Constants
-from rasgd.theory.weights import checked_compute_times
+from rasgd.validation import real_number, whole_number
 
 # Smoothness of F_T for every T [lit]: the tests compare Hessian norms with it.
 CHAIN_SMOOTHNESS = 152.0
@@ -160,7 +161,7 @@ class BlockZeroChain:
 
     def block_seconds(self, compute_times: ArrayLike) -> np.ndarray:
         """Return Tτᵢ/pᵢ [n], the expected seconds until worker i's oracle has shown its whole block, at best."""
-        return self.chain_length * checked_compute_times(compute_times) / self.probabilities
+        return self.chain_length * checked_times(compute_times) / self.probabilities
 
 
 def block_zero_chain(
@@ -173,16 +174,13 @@ def block_zero_chain(
     ‖∇F‖² > ε until blocks with half of Στ are through. Δ grows with ``chain_length`` T.
     Raises ``ValueError`` on non-positive arguments.
     """
-    times = checked_compute_times(compute_times)
+    times = checked_times(compute_times)
     for name, value in (("epsilon", epsilon), ("noise_variance", noise_variance), ("smoothness", smoothness)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be a positive finite number, got {value!r}")
-    if chain_length != int(chain_length) or chain_length < 1:
-        raise ValueError(f"chain_length must be a whole number ≥ 1, got {chain_length!r}")
+        real_number(name, value, above=0)
     gradients = np.sqrt(2.0 * epsilon * times / times.sum())
     frontier = (times.size * gradients * FRONTIER_GRADIENT) ** 2
     return BlockZeroChain(
-        chain_length=int(chain_length),
+        chain_length=whole_number("chain_length", chain_length),
         scales=gradients * CHAIN_SMOOTHNESS / smoothness,
         probabilities=1.0 / (1.0 + noise_variance / frontier),
         smoothness=float(smoothness),
