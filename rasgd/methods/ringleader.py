@@ -23,7 +23,7 @@ class Ringleader(Method):
         restart: "held" as in the paper, or "current", as in the authors' public code, which hands the newest x also to
             workers that only go on [code].
 
-    Reduces to: minibatch SGD's directions in its first update, whatever the times.
+    Reduces to: minibatch SGD in its first update when the gradients are exact, whatever the times.
 
     Source: Maranjyan, Richtárik 2025 (Ringleader ASGD).
     """
