@@ -102,6 +102,7 @@ class Network(Problem):
         weights = np.concatenate([np.full(len(part), 1 / (len(part) * self.num_workers)) for part in chosen])
         self.evaluation_inputs, self.evaluation_labels = self.inputs[indices], self.labels[indices]
         self.evaluation_weights = torch.as_tensor(weights, dtype=torch.float32)
+        self.minus_one = torch.tensor(-1.0)
 
     def to(self, device):
         other = super().to(device)
@@ -137,13 +138,14 @@ class Network(Problem):
             inputs, labels = self.whole_parts[worker]
             inputs, labels = inputs.expand(len(x), -1, -1), labels.expand(len(x), -1)
         else:
+            inputs, labels = self.inputs[sample], self.labels[sample]
             copies = len(x) // len(sample)
-            inputs = self.inputs[sample].repeat(copies, 1, 1)
-            labels = self.labels[sample].repeat(copies, 1)
-        return self.backward(x, inputs, labels, 1.0 / labels.shape[1])[1]
+            if copies > 1:  # step sizes share the samples of a seed
+                inputs, labels = inputs.repeat(copies, 1, 1), labels.repeat(copies, 1)
+        return self.backward(x, inputs, labels, 1.0 / labels.shape[1])[0]
 
-    def backward(self, x: Tensor, inputs: Tensor, labels: Tensor, weights) -> tuple[Tensor, Tensor, Tensor]:
-        """Weighted loss `[num_replicas]`, its gradient `[num_replicas, d]` and the class scores.
+    def backward(self, x: Tensor, inputs: Tensor, labels: Tensor, weights) -> tuple[Tensor, Tensor]:
+        """Gradient `[num_replicas, d]` of the weighted loss, and the class scores `[num_replicas, samples, classes]`.
 
         Written by hand: one tape per replica would cost more than the products (measured at batch 4).
         """
@@ -152,30 +154,29 @@ class Network(Problem):
         for weight, bias in layers[:-1]:
             activations.append(torch.baddbmm(bias, activations[-1], weight).relu_())
         scores = torch.baddbmm(layers[-1][1], activations[-1], layers[-1][0])
-        log_probabilities = torch.log_softmax(scores, dim=2)
-        picked = labels.unsqueeze(2)
-        loss = -(log_probabilities.gather(2, picked).squeeze(2) * weights).sum(1)
-        delta = log_probabilities.exp_()
-        delta.scatter_add_(2, picked, torch.full_like(picked, -1, dtype=delta.dtype))
-        delta *= weights.unsqueeze(-1) if isinstance(weights, Tensor) else weights
+        # The loss of one sample has the derivative softmax(scores) − one_hot(label).
+        delta = torch.softmax(scores, dim=2)
+        delta.scatter_add_(2, labels.unsqueeze(2), self.minus_one.expand(*labels.shape, 1))
+        delta *= weights
         gradient = torch.empty_like(x)
         gradients = self.layers(gradient)
         for level in range(len(layers) - 1, -1, -1):
             gradients[level][0].copy_(activations[level].mT @ delta)
-            gradients[level][1].copy_(delta.sum(1, keepdim=True))
+            torch.sum(delta, 1, keepdim=True, out=gradients[level][1])
             if level:
                 delta = (delta @ layers[level][0].mT).mul_(activations[level] > 0)
-        return loss, gradient, scores
+        return gradient, scores
 
     def evaluate(self, x):
         rows = []
         for point in x.split(1):  # one replica at a time: the activations of all would not fit the cache
-            loss, gradient, scores = self.backward(
-                point, self.evaluation_inputs[None], self.evaluation_labels[None], self.evaluation_weights
+            gradient, (scores,) = self.backward(
+                point, self.evaluation_inputs[None], self.evaluation_labels[None], self.evaluation_weights[:, None]
             )
-            correct = (scores[0].argmax(1) == self.evaluation_labels).float()
+            losses = torch.nn.functional.cross_entropy(scores, self.evaluation_labels, reduction="none")
+            correct = (scores.argmax(1) == self.evaluation_labels).float()
             row = {
-                "loss": loss[0],
+                "loss": losses @ self.evaluation_weights,
                 "grad_norm_sq": gradient.square().sum(),
                 "accuracy": correct @ self.evaluation_weights,
             }
