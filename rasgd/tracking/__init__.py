@@ -1,0 +1,9 @@
+"""A mirror of finished results in MLflow: files are the truth, MLflow is a window on them.
+
+`python -m rasgd.tracking ui` opens the window. `import_experiment` fills it; importing again what is there already does
+nothing, and a deleted database is filled again from the files.
+"""
+
+from rasgd.tracking.mirror import import_experiment, tracking_uri
+
+__all__ = ["import_experiment", "tracking_uri"]

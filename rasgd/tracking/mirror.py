@@ -1,0 +1,179 @@
+"""The idempotent import of one experiment's finished results into MLflow."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rasgd.files import replacing
+
+if TYPE_CHECKING:  # it needs pandas, and a workflow imports this module while it is parsed
+    from rasgd.tracking.records import Record
+
+# MLflow wants a moment for every value. A fixed one keeps imports identical; MLflow's relative time misreads 1970.
+START_MILLISECONDS = 946_684_800_000  # 2000-01-01 00:00 UTC
+ENTITIES_PER_BATCH = 1000  # MLflow refuses more in one call
+
+
+def tracking_uri(results: str | os.PathLike, configured: str | None = None) -> str:
+    """Where runs go: MLFLOW_TRACKING_URI if it is set, else the configured server, else a database in `results`."""
+    local = f"sqlite:///{(Path(results) / 'mlflow.db').absolute()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or configured or local
+
+
+def client_of(uri: str):
+    """An MLflow client; a missing database is created.
+
+    Raises:
+        ValueError: if the store cannot be opened.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        client = mlflow.MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    except Exception as error:  # MLflow, requests and SQLAlchemy each have their own
+        raise ValueError(f"tracking_uri: cannot reach {without_password(uri)} ({first_line(error)})") from None
+    return client
+
+
+def import_experiment(
+    records: Iterable[Record],
+    name: str,
+    tags: dict[str, str],
+    uri: str,
+    results: str | os.PathLike,
+    path_to_receipt: str | os.PathLike,
+    report: Callable[[float], None] = lambda fraction: None,
+) -> dict[str, int]:
+    """Makes an MLflow experiment hold exactly these runs, and writes down which run is which.
+
+    A run that is there with the same content is left alone, one with other content is replaced, one that no record
+    names any more is deleted. Runs made by others, without the tag `run_key`, stay.
+
+    Args:
+        records: what the experiment consists of.
+        name: of the MLflow experiment.
+        tags: of the experiment.
+        uri: of the store, see `tracking_uri`.
+        results: folder beside whose database the artifacts are kept, for a local store.
+        path_to_receipt: JSON to write: store, experiment, and run id by run key.
+        report: told the fraction done.
+
+    Returns:
+        Numbers of runs: added, replaced, unchanged, deleted.
+
+    Raises:
+        ValueError: if the store cannot be reached or refuses.
+    """
+    client = client_of(uri)
+    wanted = {record.key: record for record in records}
+    artifacts = (Path(results) / "mlflow-artifacts" / name).absolute().as_uri() if uri.startswith("sqlite:") else None
+    try:
+        experiment_id = experiment_of(client, name, artifacts)
+        receipt, counts = synchronise(client, experiment_id, wanted, report)
+        for key, value in tags.items():
+            client.set_experiment_tag(experiment_id, key, value)
+    except Exception as error:
+        raise ValueError(f"MLflow at {without_password(uri)} refused: {first_line(error)}") from error
+    content = {"tracking_uri": without_password(uri), "experiment": name, "experiment_id": experiment_id}
+    with replacing(path_to_receipt) as temporary:
+        temporary.write_text(json.dumps(content | {"runs": receipt}, indent=1) + "\n")
+    return counts
+
+
+def experiment_of(client, name: str, artifacts: str | None) -> str:
+    """The id of the experiment, made or brought back from the bin if need be."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        return client.create_experiment(name, artifact_location=artifacts)
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return experiment.experiment_id
+
+
+def synchronise(client, experiment_id: str, wanted: dict[str, Record], report) -> tuple[dict, dict]:
+    """Run ids by run key, and how many runs were added, replaced, unchanged, deleted."""
+    present = {}
+    counts = dict.fromkeys(("added", "replaced", "unchanged", "deleted"), 0)
+    for run in runs_of(client, experiment_id):
+        record = wanted.get(run.data.tags["run_key"])
+        same = record is not None and run.data.tags.get("content_hash") == record.content_hash
+        if same and run.info.status == "FINISHED" and record.key not in present:
+            present[record.key] = run.info.run_id
+        else:
+            client.delete_run(run.info.run_id)
+            counts["replaced" if record else "deleted"] += 1
+    counts["unchanged"] = len(present)
+    missing = [record for key, record in wanted.items() if key not in present]
+    for number, record in enumerate(missing):
+        report(number / len(missing))
+        present[record.key] = add_run(client, experiment_id, record)
+    counts["added"] = len(missing) - counts["replaced"]
+    return {key: present[key] for key in wanted}, counts
+
+
+def runs_of(client, experiment_id: str) -> Iterator:
+    """All runs of an experiment that were imported."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], "tags.run_key LIKE '%'", max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def add_run(client, experiment_id: str, record: Record) -> str:
+    """Writes one run; until it is complete its status is RUNNING, so an interrupted import is seen."""
+    from mlflow.entities import Param
+
+    tags = {"run_key": record.key, "content_hash": record.content_hash, **record.tags}
+    run = client.create_run(experiment_id, START_MILLISECONDS, tags, run_name=record.name)
+    run_id = run.info.run_id
+    metrics = metrics_of(record)
+    params = [Param(key, value) for key, value in record.params.items()]
+    for first in range(0, max(1, len(metrics)), ENTITIES_PER_BATCH - len(params)):
+        client.log_batch(run_id, metrics[first : first + ENTITIES_PER_BATCH - len(params)], params if not first else [])
+    for path in record.files:
+        client.log_artifact(run_id, str(path))
+    last = record.seconds[-1] if len(record.seconds) else 0.0
+    client.set_terminated(run_id, "FINISHED", moment(last))
+    return run_id
+
+
+def metrics_of(record: Record) -> list:
+    """Every finite value of a record as MLflow's metric."""
+    from mlflow.entities import Metric
+
+    last_step = int(record.steps[-1]) if len(record.steps) else 0
+    end = moment(record.seconds[-1] if len(record.seconds) else 0.0)
+    metrics = [Metric(name, value, end, last_step) for name, value in record.metrics.items()]
+    moments = [moment(seconds) for seconds in record.seconds.tolist()]
+    for name, values in record.curves.items():
+        points = zip(values.tolist(), moments, record.steps.tolist(), strict=True)
+        metrics += [Metric(name, value, time, step) for value, time, step in points if math.isfinite(value)]
+    return metrics
+
+
+def moment(seconds: float) -> int:
+    return START_MILLISECONDS + round(1000 * seconds)
+
+
+def without_password(uri: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", uri)
+
+
+def first_line(error: Exception) -> str:
+    return without_password((str(error).strip() or type(error).__name__).splitlines()[0])[:300]

@@ -1,0 +1,31 @@
+# The mirror of an experiment's finished results in MLflow. Expects from the Snakefile: experiment_products(experiment),
+# the figures and tables of the experiment.
+from rasgd import tracking
+
+
+rule track:
+    input:
+        curves=lambda wildcards: training_outputs(wildcards.experiment, "curves"),
+        runs=lambda wildcards: training_outputs(wildcards.experiment, "runs"),
+        grids=lambda wildcards: training_outputs(wildcards.experiment, "grid"),
+        products=lambda wildcards: experiment_products(wildcards.experiment),
+    output:
+        receipt=f"{RESULTS}/tracking/{{experiment}}.json",
+    log:
+        f"{RESULTS}/logs/track/{{experiment}}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        mlflow_db=1,
+    params:
+        scale=config["scale"],
+        title=lambda wildcards: SETTINGS[wildcards.experiment]["title"],
+        source_hashes=lambda wildcards: {
+            method: source_hashes(wildcards.experiment, method) for method in SETTINGS[wildcards.experiment]["methods"]
+        },
+        uri=tracking.tracking_uri(config["results"], config.get("tracking_uri")),
+        results=config["results"],
+    message:
+        "Mirroring {wildcards.experiment} in MLflow"
+    script:
+        "../scripts/track.py"
