@@ -7,6 +7,7 @@ import pytest
 
 import rasgd
 from rasgd import theory
+from rasgd.theory import cycle_maps, first_passage
 
 QUADRATIC_TIMES = [1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 12, 12, 24, 24]
 
@@ -118,3 +119,24 @@ def test_working_sizes_take_seconds():
     assert len(theory.arrival_cycle(range(1, 11)).workers) == 7381
     assert np.isfinite(theory.stationary_error(instance, range(1, 11), "rescaled", [1e-3, 1e-2]).total).all()
     assert time.perf_counter() - start < 6
+
+
+def test_splitting_step_sizes_to_save_memory_changes_nothing(monkeypatch):
+    rng = np.random.default_rng(4)
+    instance = theory.diagonal_instance([0.2, 1.0], rng.normal(size=(3, 2)), 0.3, [4.0, 4.0])
+    steps, times = np.geomspace(1e-3, 1e-1, 7), [1, 2, 3]
+
+    def results():
+        moments = theory.moment_trajectory(instance, times, "rescaled", steps, [0.0, 7.0, 20.0])
+        return (
+            theory.limit_cycle(instance, times, "rescaled", steps).points,
+            theory.stationary_error(instance, times, "rescaled", steps).phase_noise,
+            moments.covariance,
+            theory.time_to_target(instance, times, "rescaled", steps, [1.0, 0.01]),
+        )
+
+    whole = results()
+    monkeypatch.setattr(cycle_maps, "_STASH_BYTES", 1)
+    monkeypatch.setattr(first_passage, "_PAIR_BYTES", 1)
+    for expected, split in zip(whole, results(), strict=True):
+        np.testing.assert_allclose(split, expected, rtol=1e-12)

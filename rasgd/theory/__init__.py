@@ -1,12 +1,11 @@
 """Exact predictions and bounds to put beside measurements: pure functions of arrays, no simulation inside.
 
 What a method converges to (``weights``), its exact behaviour on quadratics (``quadratic``, ``stationary``,
-``transient``, ``time_to_target``), complexity bounds and theory step sizes (``complexity``), the constants in them
+``transient``, ``first_passage``), complexity bounds and theory step sizes (``complexity``), the constants in them
 (``constants``) and a worst-case instance (``worst_case``). Docstrings are marked [paper], [lit] or [derived] by where
 a statement comes from.
 """
 
-from rasgd.theory.arrival_cycle import ArrivalCycle, arrival_cycle
 from rasgd.theory.complexity import (
     leading_term,
     lower_bound,
@@ -28,7 +27,9 @@ from rasgd.theory.constants import (
     quadratic_constants,
     smallest_growth,
 )
+from rasgd.theory.first_passage import time_to_target
 from rasgd.theory.quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
+from rasgd.theory.schedule import ArrivalCycle, arrival_cycle
 from rasgd.theory.stationary import (
     LimitCycle,
     StationaryError,
@@ -38,7 +39,6 @@ from rasgd.theory.stationary import (
     spectral_radius,
     stationary_error,
 )
-from rasgd.theory.time_to_target import time_to_target
 from rasgd.theory.transient import MomentTrajectory, moment_trajectory
 from rasgd.theory.weights import (
     arrival_frequency,

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rasgd.compute_times import checked_times
-from rasgd.theory.arrival_cycle import ArrivalCycle, arrival_cycle
 from rasgd.theory.quadratic import QuadraticInstance, minibatch_instance
+from rasgd.theory.schedule import ArrivalCycle, arrival_cycle
 from rasgd.theory.weights import worker_step_sizes
 from rasgd.validation import real_array, shown
 

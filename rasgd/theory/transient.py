@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rasgd.theory.arrival_cycle import locate
 from rasgd.theory.cycle_maps import (
     CycleMaps,
     LinearDynamics,
@@ -17,6 +16,7 @@ from rasgd.theory.cycle_maps import (
     step_chunks,
 )
 from rasgd.theory.quadratic import QuadraticInstance
+from rasgd.theory.schedule import locate
 from rasgd.theory.stationary import phase_covariances
 from rasgd.validation import real_array, shown
 
