@@ -18,9 +18,11 @@ class ComputeTimes(ABC):
 
     Attributes:
         mean: mean seconds per gradient of every worker, float64 `[n]`.
+        horizon: seconds for which durations are known.
     """
 
     mean: np.ndarray
+    horizon: float = math.inf
 
     @property
     def num_workers(self) -> int:
@@ -101,10 +103,14 @@ class NoisyTimes(ComputeTimes):
 
 
 class RecordedTimes(ComputeTimes):
-    """Durations of an earlier run, looked up by (worker, k).
+    """Durations of an earlier run, looked up by (worker, k): the same cluster under whatever method.
+
+    Gradients that were aborted or lost left no duration; such a gap takes the worker's next one. A gradient that was
+    still under way when the recording ended is taken to outlast it.
 
     Args:
-        trace: table with columns worker, k, duration (a DataFrame or a mapping of sequences), as in `Trajectory.trace`.
+        trace: table with columns worker, k, duration and, if known, time, as in `Trajectory.trace` (a DataFrame or a
+            mapping of sequences).
         after: what happens when a worker's recorded durations run out: "stop" raises, "repeat" goes through them again.
 
     Raises:
@@ -117,49 +123,58 @@ class RecordedTimes(ComputeTimes):
             raise ValueError(f"after must be 'stop' or 'repeat', got {after!r}")
         self.after = after
         workers, ks, durations = recorded_columns(trace)
-        self.by_worker = [{} for _ in range(max(workers) + 1)]
-        for worker, k, duration in zip(workers, ks, durations, strict=True):
-            if k in self.by_worker[worker]:
-                raise ValueError(f"trace must hold every gradient once, gradient {k} of worker {worker} is there twice")
-            self.by_worker[worker][k] = duration
-        for worker, recorded in enumerate(self.by_worker):
-            if not recorded:
+        times = np.asarray(trace["time"], dtype=np.float64) if "time" in trace else None
+        self.by_worker, self.in_order, self.last_arrival = [], [], []
+        for worker in range(int(workers.max()) + 1):
+            (rows,) = np.nonzero(workers == worker)
+            if not len(rows):
                 raise ValueError(f"trace must hold a duration of every worker, worker {worker} has none")
-        self.in_order = [list(recorded.values()) for recorded in self.by_worker]
+            rows = rows[np.argsort(ks[rows], kind="stable")]
+            if (np.diff(ks[rows]) == 0).any():
+                raise ValueError(f"trace must hold every gradient once, worker {worker} has one of them twice")
+            following = np.searchsorted(ks[rows], np.arange(ks[rows[-1]] + 1))  # itself, or the next one after a gap
+            self.by_worker.append(durations[rows][following].tolist())
+            self.in_order.append(durations[rows].tolist())
+            self.last_arrival.append(math.inf if times is None else float(times[rows].max()))
         self.mean = np.array([np.mean(recorded) for recorded in self.in_order])
+        if after == "stop" and times is not None:
+            description = getattr(trace, "attrs", {}).get("rasgd", {})
+            self.horizon = float(description.get("until", times.max()))
 
     def duration(self, worker: int, k: int, start: float) -> float:
-        recorded = self.by_worker[worker].get(k)
-        if recorded is not None:
-            return recorded
-        if self.after == "stop":
-            raise ValueError(
-                f"trace has no duration for gradient {k} of worker {worker} (asked for at {start:.6g} s); "
-                "a shorter horizon or after='repeat' goes on"
-            )
-        return self.in_order[worker][k % len(self.in_order[worker])]
+        recorded = self.by_worker[worker]
+        if k < len(recorded):
+            return recorded[k]
+        if self.after == "repeat":
+            return self.in_order[worker][k % len(self.in_order[worker])]
+        if start >= self.last_arrival[worker]:
+            return math.inf  # as in the recording, which ended before this gradient did
+        raise ValueError(
+            f"trace has no duration for gradient {k} of worker {worker} (asked for at {start:.6g} s); "
+            "a shorter horizon or after='repeat' goes on"
+        )
 
 
-def recorded_columns(trace) -> tuple[list[int], list[int], list[float]]:
-    """Columns worker, k and duration of a trace as plain lists of equal length.
+def recorded_columns(trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Columns worker, k and duration of a trace, of equal length.
 
     Raises:
         ValueError: naming the column and what is wrong with it.
     """
     names = ("worker", "k", "duration")
     try:
-        columns = [np.asarray(trace[name]) for name in names]
+        workers, ks, durations = columns = [np.asarray(trace[name]) for name in names]
     except (KeyError, TypeError, IndexError):
         raise ValueError(f"trace must be a table with columns {', '.join(names)}, got {shown(trace)}") from None
-    lengths = [column.shape for column in columns]
-    if columns[0].ndim != 1 or not lengths[0] == lengths[1] == lengths[2] != (0,):
-        raise ValueError(f"trace must have rows and columns of one length, got shapes {lengths}")
+    shapes = [column.shape for column in columns]
+    if len(set(shapes)) > 1 or workers.ndim != 1 or not workers.size:
+        raise ValueError(f"trace must have rows, and columns of one length, got shapes {shapes}")
     for name, column in zip(names[:2], columns[:2], strict=True):
         if column.dtype.kind not in "iu" or column.min() < 0:
             raise ValueError(f"trace must have whole numbers of at least 0 in column {name}, got {shown(column)}")
-    if columns[2].dtype.kind not in "iuf" or not (np.isfinite(columns[2]) & (columns[2] > 0)).all():
-        raise ValueError(f"trace must have positive finite seconds in column duration, got {shown(columns[2])}")
-    return columns[0].tolist(), columns[1].tolist(), columns[2].astype(np.float64).tolist()
+    if durations.dtype.kind not in "iuf" or not (np.isfinite(durations) & (durations > 0)).all():
+        raise ValueError(f"trace must have positive finite seconds in column duration, got {shown(durations)}")
+    return workers, ks, durations.astype(np.float64)
 
 
 def linear(num_workers: int) -> FixedTimes:

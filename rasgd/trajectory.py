@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rasgd.files import replacing
+
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = 1  # of the saved files
+FORMAT = 2  # of the saved files
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Trajectory:
 
     @property
     def trace(self) -> pd.DataFrame:
-        """Every arrival in order: time, worker, k, delay, duration.
+        """Every arrival in order: time, worker, k, delay, duration. Its `attrs` describe the run, for `rasgd.replay`.
 
         Raises:
             ValueError: if the run was not recorded.
@@ -84,10 +86,16 @@ class Trajectory:
 
         if self.arrivals is None:
             raise ValueError("this run has no trace; run it with record=True")
-        return pd.DataFrame(self.arrivals)
+        trace = pd.DataFrame(self.arrivals)
+        trace.attrs["rasgd"] = self.metadata
+        return trace
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes the metric rows as Parquet, everything else in the schema's metadata."""
+        """Writes the metric rows as Parquet, everything else in the schema's metadata.
+
+        Raises:
+            ValueError: if the file cannot be written.
+        """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -102,46 +110,54 @@ class Trajectory:
             "single": self.single,
             "final_points": {"dtype": str(self.final_points.dtype), "shape": self.final_points.shape},
         }
-        table = pa.table(self.columns).replace_schema_metadata(
-            {b"rasgd": json.dumps(description).encode(), b"final_points": self.final_points.tobytes()}
-        )
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            pq.write_table(table, temporary, compression="zstd")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        description = json.dumps(description).encode()
+        points = self.final_points.tobytes()
+        parts = {b"rasgd": description, b"final_points": points, b"digest": digest(self.columns, description, points)}
+        with replacing(path) as temporary:
+            pq.write_table(pa.table(self.columns).replace_schema_metadata(parts), temporary, compression="zstd")
+
+
+def digest(columns: dict[str, np.ndarray], description: bytes, points: bytes) -> bytes:
+    """Check sum of all that a file holds: Parquet itself does not notice most damaged bytes."""
+    total = hashlib.sha256(description + points)
+    for name, values in columns.items():
+        total.update(f"{name} {values.dtype} {len(values)} ".encode())
+        total.update(np.ascontiguousarray(values))
+    return total.hexdigest().encode()
 
 
 def read_trajectory(path: str | os.PathLike) -> Trajectory:
     """Reads what `Trajectory.save` wrote.
 
     Raises:
-        ValueError: if the file is missing, damaged or not a saved trajectory.
+        ValueError: if the file is missing, damaged, not a saved trajectory or of another version.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(path)
-        metadata = table.schema.metadata or {}
-        description = json.loads(metadata[b"rasgd"])
-        points = description.pop("final_points")
-        final_points = np.frombuffer(metadata[b"final_points"], points["dtype"]).reshape(points["shape"]).copy()
+        columns = {name: table.column(name).to_numpy().copy() for name in table.column_names}
+        parts = table.schema.metadata or {}
+        description = json.loads(parts[b"rasgd"])
+        if (
+            description["format"] == FORMAT
+            and digest(columns, parts[b"rasgd"], parts[b"final_points"]) != parts[b"digest"]
+        ):
+            raise ValueError("check sum differs")
     except FileNotFoundError:
         raise ValueError(f"trajectory file {path} does not exist") from None
-    except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or not a trajectory file ({str(error).splitlines()[0]})") from None
-    if description.pop("format") != FORMAT:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(f"{path} is damaged or not a trajectory file ({reason})") from None
+    if description["format"] != FORMAT:
         raise ValueError(f"{path} was written by another version of rasgd, make it again")
-    arrivals = description["arrivals"]
+    arrivals, points = description["arrivals"], description["final_points"]
     return Trajectory(
-        columns={name: table.column(name).to_numpy() for name in table.column_names},
+        columns=columns,
         replicas={name: np.asarray(values) for name, values in description["replicas"].items()},
         statistics=description["statistics"],
-        final_points=final_points,
+        final_points=np.frombuffer(parts[b"final_points"], points["dtype"]).reshape(points["shape"]).copy(),
         metadata=description["metadata"],
         arrivals=None if arrivals is None else {name: np.asarray(values) for name, values in arrivals.items()},
         single=description["single"],
