@@ -15,6 +15,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "rasgd.run": ("simulate",),
+    "rasgd.replaying": ("replay",),
+    "rasgd.trace": ("read_trace", "write_trace"),
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),
     "rasgd.methods": ("METHODS", "Arrival", "Job", "Method"),
     "rasgd.problems": ("Network", "Problem", "Quadratic", "random_quadratic"),

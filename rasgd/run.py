@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 
 from rasgd import methods, randomness
-from rasgd.arguments import check_options, checked_numbers, plain, positive_number, whole_seed
+from rasgd.arguments import (
+    check_options,
+    checked_evaluations,
+    checked_number,
+    checked_numbers,
+    plain,
+    positive_number,
+    whole_seed,
+)
 from rasgd.backends.base import Backend, Desk
 from rasgd.backends.simulator import Simulator
 from rasgd.compute_times import ComputeTimes, as_compute_times
@@ -22,6 +30,7 @@ from rasgd.methods.base import Arrival, Method
 from rasgd.problems.base import Problem, Samples, checked_device
 from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
 from rasgd.trajectory import Trajectory, merge
+from rasgd.validation import shown, whole_number
 
 BACKENDS = ("simulator", "processes")
 
@@ -73,12 +82,15 @@ def simulate(
     method = methods.find(method)
     times = as_compute_times(compute_times)
     step_sizes = checked_numbers("step_size", step_size, positive_number, "a positive finite number")
-    seeds = checked_numbers("seed", seed, whole_seed, "a whole number of at least 0")
-    (schedule_seed,) = checked_numbers("schedule_seed", schedule_seed, whole_seed, "a whole number of at least 0")
-    (until,) = checked_numbers("until", until, positive_number, "a positive finite number of seconds")
+    seeds = checked_numbers("seed", seed, whole_seed, "a whole number from 0 to 2**63 - 1")
+    schedule_seed = checked_number("schedule_seed", schedule_seed, whole_seed, "a whole number from 0 to 2**63 - 1")
+    until = checked_number("until", until, positive_number, "a positive finite number of seconds")
     if eval_every is None:
         eval_every = until / 60
-    (eval_every,) = checked_numbers("eval_every", eval_every, positive_number, "a positive finite number of seconds")
+    eval_every = checked_number("eval_every", eval_every, positive_number, "a positive finite number of seconds")
+    checked_evaluations(until, eval_every)
+    if not isinstance(problem, Problem):
+        raise ValueError(f"problem must be a rasgd.Problem, got {shown(problem)}")
     if times.num_workers != problem.num_workers:
         raise ValueError(f"compute_times must be {problem.num_workers} as the problem has, got {times.num_workers}")
     if backend not in BACKENDS:
@@ -93,7 +105,12 @@ def simulate(
         # Only workers touch a GPU; the method's arithmetic stays on the CPU, beside the shared memory.
         backend_options["device"] = str(checked_device(problem.device if device is None else device))
         device = "cpu"
-    if device is not None and torch.device(device) != problem.device:
+    if until > times.horizon:
+        raise ValueError(
+            f"until must be at most {times.horizon:g} seconds, the length of the recorded times, got {until:g}; "
+            "rasgd.RecordedTimes(trace, after='repeat') goes on"
+        )
+    if device is not None and checked_device(device) != problem.device:
         problem = problem.to(device)
     arguments = {
         "until": until,
@@ -107,6 +124,7 @@ def simulate(
     if replicas_per_pass is None:
         # Real clocks never repeat a schedule, so there all replicas run together.
         replicas_per_pass = problem.replicas_per_pass if backend == "simulator" else len(step_sizes) * len(seeds)
+    replicas_per_pass = whole_number("replicas_per_pass", replicas_per_pass)
     passes = split_into_passes(step_sizes, seeds, replicas_per_pass if method.batched else 1)
     parts = []
     for number, (some_steps, some_seeds) in enumerate(passes):
@@ -120,7 +138,7 @@ def simulate(
             # Replicas share the schedule, so its statistics are measured once.
             parts.append(run.trajectory(record=record, measure_weights=number == 0))
     result = merge(parts)
-    result.metadata["replicas_per_pass"] = replicas_per_pass
+    result.metadata |= {"replicas_per_pass": replicas_per_pass, "step_sizes": step_sizes, "seeds": seeds}
     result.single = np.ndim(step_size) == 0 and np.ndim(seed) == 0
     if result.statistics["num_updates"] == 0:
         warnings.warn(f"{method.label} made no update within {until:g} s", stacklevel=2)
@@ -213,8 +231,9 @@ class Run:
     def trajectory(self, record: bool, measure_weights: bool) -> Trajectory:
         """What came out, as plain numpy."""
         arrivals = {name: np.array(values) for name, values in self.record.items()}
+        columns = self.evaluations.columns()
         return Trajectory(
-            columns=self.evaluations.columns(),
+            columns=columns,
             replicas=self.evaluations.replica_columns(self.method.x),
             statistics=self.statistics(arrivals, measure_weights),
             final_points=self.method.x.cpu().numpy().copy(),
@@ -231,6 +250,9 @@ class Run:
                 "until": self.until,
                 "eval_every": self.eval_every,
                 "schedule_seed": self.schedule_seed,
+                "initial_loss": float(columns["loss"][0]),
+                "idle_seconds": self.desk.idle_seconds_until(self.until),
+                "aborted_jobs": self.desk.aborted,
             },
             arrivals=arrivals if record else None,
         )
@@ -251,8 +273,6 @@ class Run:
 
 def split_into_passes(steps: list[float], seeds: list[int], replicas_per_pass: int) -> list[tuple[list, list]]:
     """Cuts step sizes × seeds into batched runs that are products themselves and keep the replica order."""
-    if replicas_per_pass < 1:
-        raise ValueError(f"replicas_per_pass must be at least 1, got {replicas_per_pass}")
     if replicas_per_pass >= len(seeds):
         chunk = replicas_per_pass // len(seeds)
         return [(steps[i : i + chunk], seeds) for i in range(0, len(steps), chunk)]
