@@ -261,25 +261,25 @@ def test_gradients_at_the_current_point_give_the_plain_product_of_steps():
 @pytest.mark.parametrize("shared", [True, False])
 def test_time_to_target_is_the_first_crossing_of_the_windowed_exact_curve(method, shared):
     times, (A, b, x0) = [1, 2, 3], random_problem(7, 3, shared=shared)
-    A, x0 = 0.2 * A, 10 * x0
-    instance = theory.quadratic_instance(A, b, noise_std=0.2, initial_point=x0)
+    A, x0, noise = 0.2 * A, 3 * x0, 5.0
+    instance = theory.quadratic_instance(A, b, noise_std=noise, initial_point=x0)
     steps = np.array([5e-3, 0.02, 0.06])
     floors = theory.stationary_error(instance, times, method, steps).total
     start = theory.moment_trajectory(instance, times, method, 0.1, [0.0]).expected_grad_norm_sq[0]
-    targets = floors.max() + (start - floors.max()) * np.array([0.5, 0.1, 0.01, 0.001])
+    targets = floors.max() + (start - floors.max()) * np.array([0.9, 0.5, 0.1, 0.01, 0.001])
     predicted = theory.time_to_target(instance, times, method, steps, targets)
     for row, step in enumerate(steps):
-        when, errors = exact_error_curve(A, b, x0, times, method, step, 0.2, num_cycles=int(15 / step))
+        when, errors = exact_error_curve(A, b, x0, times, method, step, noise, num_cycles=int(15 / step))
         integral = np.concatenate([[0.0], np.cumsum(errors[:-1] * np.diff(when))])
         knots = np.unique(np.concatenate([when, when / 0.9]))
         knots = knots[(knots > 0) & (knots <= when[-1])]
-        window = (np.interp(knots, when, integral) - np.interp(0.9 * knots, when, integral)) / (0.1 * knots)
+        area = np.interp(knots, when, integral) - np.interp(0.9 * knots, when, integral)
         for column, target in enumerate(targets):
-            below = int(np.argmax(window <= target))
-            assert window[below] <= target
-            # regula falsi stops at 1e-4; the brute-force curve is resolved to one knot, at most one second
-            low, high = knots[below - 1], knots[below]
-            assert low * (1 - 2e-4) - 1e-9 <= predicted[row, column] <= high * (1 + 2e-4) + 1e-9
+            excess = area - 0.1 * knots * target  # linear between knots
+            below = int(np.argmax(excess <= 0))
+            assert excess[below] <= 0 < below
+            first = np.interp(0.0, -excess[below - 1 : below + 1], knots[below - 1 : below + 1])
+            assert predicted[row, column] == pytest.approx(first, rel=1e-4)  # where regula falsi stops
 
 
 def test_time_to_target_is_infinite_below_the_floor_and_for_unstable_steps():
