@@ -1,0 +1,171 @@
+"""Settings: reading, laying scales over each other, and one line for everything that is wrong."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from rasgd import experiment
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = experiment.read_yaml(ROOT / "workflow/schemas/experiment.schema.yaml")
+FILES = sorted((ROOT / "config/experiments").glob("*.yaml"))
+
+
+@pytest.fixture
+def quadratic() -> dict:
+    return experiment.read(ROOT / "config/experiments/quadratic.yaml", "smoke")
+
+
+def refused(config: dict) -> str:
+    """The message with which settings are refused; fails if they are accepted."""
+    with pytest.raises(ValueError) as raised:
+        experiment.check_schema(config, SCHEMA, "file.yaml")
+        experiment.check(config, "file.yaml")
+    message = str(raised.value)
+    assert message.startswith("file.yaml") and "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("scale", experiment.SCALES)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_experiment_is_valid_at_every_scale(path, scale):
+    config = experiment.read(path, scale)
+    experiment.check_schema(config, SCHEMA, path.name)
+    experiment.check(config, path.name)
+
+
+def described(schema: dict) -> list[str]:
+    """Dotted keys of a schema's properties that have no description, at the top and in `$defs`."""
+    missing = []
+    for name, entry in schema.get("properties", {}).items():
+        if not ({"description", "$ref"} & set(entry)) and "properties" not in entry:
+            missing.append(name)
+    return missing
+
+
+@pytest.mark.parametrize("file", ["config", "experiment"])
+def test_every_top_level_key_of_the_schemas_is_described(file):
+    schema = experiment.read_yaml(ROOT / f"workflow/schemas/{file}.schema.yaml")
+    assert described(schema) == []
+    assert all("description" in entry for entry in schema.get("$defs", {}).values())
+
+
+def test_the_configuration_file_fits_its_schema():
+    schema = experiment.read_yaml(ROOT / "workflow/schemas/config.schema.yaml")
+    config = experiment.read_yaml(ROOT / "config/config.yaml")
+    experiment.check_schema(config, schema, "config.yaml")
+    with pytest.raises(ValueError, match=r"config\.yaml: scale: 'huge' is not one of \['smoke', 'laptop', 'paper'\]"):
+        experiment.check_schema(config | {"scale": "huge"}, schema, "config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"untill": 3}, r"unknown key untill; allowed: .*until"),
+        ({"until": "long"}, r"until: 'long' is not of type 'number'"),
+        ({"until": -1}, r"until: -1 is less than or equal to the minimum of 0"),
+        ({"until": float("nan")}, r"until must be a finite number, got nan"),
+        ({"until": 0.5}, r"until must be at least the fastest worker's 1 seconds"),
+        ({"compute_times": [1, 2, 0]}, r"compute_times"),
+        ({"compute_times": [1, float("nan")]}, r"compute_times\[1\] must be a finite number, got nan"),
+        ({"compute_times": []}, r"compute_times"),
+        ({"compute_times": {"kind": "linear", "num_fast": 3}}, r"compute_times: kind linear does not take num_fast"),
+        ({"methods": {"sgd": {}}}, r"methods\.sgd: method must be one of rescaled"),
+        ({"methods": {"rescaled": {"K": 3}}}, r"methods\.rescaled: 'K' is not an option of rescaled; allowed: none"),
+        ({"methods": {"fedbuff": {"K": [0]}}}, r"methods\.fedbuff: K must be .* got 0"),
+        ({"methods": {}}, r"methods"),
+        ({"step_sizes": {}}, r"step_sizes"),
+        ({"step_sizes": {"fixed": {"asgd": 0.1}}}, r"step_sizes\.fixed must name the experiment's methods"),
+        ({"step_sizes": {"fixed": {"asgd": 0}}}, r"step_sizes\.fixed\.asgd"),
+        (
+            {"step_sizes": {"grid": {"lowest_log2": 0, "steps_per_octave": 1, "count": 0, "max_extensions": 0, "refine": 0}}},
+            r"count",
+        ),
+        ({"reporting": {"seeds": [1000], "schedule_seeds": [0], "eval_every": 1}}, r"tuning\.seeds and reporting\.seeds"),
+        ({"backends": {"cloud": {}}}, r"unknown key cloud; allowed: processes, simulator"),
+        ({"backends": {"simulator": {"time_scale": 2}}}, r"unknown key time_scale"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_refused_in_one_line(quadratic, change, message):
+    import re
+
+    assert re.search(message, refused(quadratic | change))
+
+
+def test_a_network_without_data_is_refused(quadratic):
+    config = copy.deepcopy(quadratic)
+    for case in config["cases"].values():
+        case["problem"] = {"kind": "network", "hidden_widths": [4]}
+        case.pop("targets")
+    assert "data must be given" in refused(config)
+
+
+def test_a_case_without_a_problem_is_refused(quadratic):
+    quadratic["cases"] = {"empty": {"label": "empty"}}
+    assert "problem is missing" in refused(quadratic)
+
+
+def test_a_scale_overrides_lists_and_removes_keys_with_null(tmp_path):
+    path = tmp_path / "e.yaml"
+    path.write_text(yaml.safe_dump({"a": {"x": [1, 2], "y": 1}, "scales": {"smoke": {"a": {"x": [3], "y": None}}}}))
+    assert experiment.read(path, "smoke") == {"a": {"x": [3]}}
+    assert experiment.read(path, "laptop") == {"a": {"x": [1, 2], "y": 1}}
+
+
+def test_broken_yaml_names_the_file_and_the_line(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("a: 1\nb: [1, 2\nc: 3\n")
+    with pytest.raises(ValueError, match=r"broken\.yaml line 3: not valid YAML") as raised:
+        experiment.read_yaml(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("n", 16), ("4n", 64), ("n/4", 4), ("n/32", 1), (3, 3), ("held", "held"), (True, True)]
+)
+def test_own_parameters_may_be_given_in_terms_of_n(value, expected):
+    assert experiment.in_workers(value, 16) == expected
+
+
+def test_own_parameters_that_coincide_are_tried_once():
+    config = {"methods": {"ringmaster": {"R": [1, "n/4", "n"], "abort": [True, False]}}}
+    assert experiment.method_options(config, "ringmaster", 4) == [
+        {"R": 1, "abort": True},
+        {"R": 1, "abort": False},
+        {"R": 4, "abort": True},
+        {"R": 4, "abort": False},
+    ]
+
+
+def test_training_depends_on_nothing_of_the_other_methods(quadratic):
+    before = experiment.training_settings(quadratic, "rescaled")
+    quadratic["methods"]["malenia"] = {"S": [7]}
+    quadratic["title"] = "Another title"
+    quadratic["cases"]["noise_dominated"]["label"] = "another label"
+    assert experiment.training_settings(quadratic, "rescaled") == before
+    assert experiment.training_settings(quadratic, "malenia") != before
+
+
+def test_noisy_and_permuted_times_come_from_settings():
+    settings = {"kind": "linear", "num_workers": 5, "permutation_seed": 3, "noisy": True}
+    times = experiment.build_compute_times(settings)
+    assert sorted(np.round(times.base, 9)) == [1, 2, 3, 4, 5]
+    np.testing.assert_allclose(times.mean, times.base + np.sqrt(2 * times.base / np.pi))
+
+
+def test_an_unwritable_results_folder_is_refused(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ValueError, match=r"results: cannot write to .*file/results \(Not a directory\)"):
+        experiment.check_environment({"results": str(blocked / "results"), "figures": str(tmp_path), "device": "cpu"})
+
+
+def test_cuda_that_is_not_there_is_refused(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"device 'cuda' was asked for but no CUDA device is available"):
+        experiment.check_environment({"results": str(tmp_path), "figures": str(tmp_path), "device": "cuda"})
