@@ -9,13 +9,14 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/settings.smk"
+include: "workflow/rules/products.smk"
 
 
 rule all:
+    default_target: True
     input:
         ALL_PRODUCTS,
         expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=EXPERIMENTS),
-    default_target: True
 
 
 include: "workflow/rules/data.smk"

@@ -1,0 +1,140 @@
+"""Captions of figures and tables: what is drawn, at which scale, and how that differs from the published setting.
+
+They follow from the settings alone, so that they are known before anything has run.
+"""
+
+from __future__ import annotations
+
+from rasgd import experiment
+
+ANOTHER_OBJECTIVE = "† and dashed lines: the method minimises another objective when data are heterogeneous."
+
+
+def caption(product: str, settings: dict[str, dict], scale: str) -> str:
+    """The caption of a figure or table.
+
+    Args:
+        product: such as figure_1_toy.
+        settings: of every experiment, as `experiment.read` gives them.
+        scale: smoke, laptop or paper.
+    """
+    kind, number, _ = product.split("_", 2)
+    text = CAPTIONS[product](settings)
+    return " ".join(f"{kind.capitalize()} {number}: {text} Scale: {scale}.".split())
+
+
+def figure_1_toy(settings: dict) -> str:
+    return """Vanilla ASGD stops at the minimiser of the wrong average, Rescaled ASGD at that of F. Lines: simulation;
+        open markers: read off the poster of arXiv 2605.13434. F₁ = ½(x−4)², F₂ = (x+3)², compute times (1, 2) s, no
+        noise, steps as on the poster. The poster does not state the two functions; these are consistent with it. The
+        same at every scale."""
+
+
+def figure_3_quadratic(settings: dict) -> str:
+    return f"""‖∇F‖² against simulated time on quadratics with known noise σ and heterogeneity ζ, averaged over the last
+        tenth of elapsed time; median and interquartile band over {num_replicas(settings["quadratic"])} seeds. Every
+        method has the step size and own parameters that reach the dotted line, its case's smallest target, soonest on
+        tuning seeds. {ANOTHER_OBJECTIVE} {quadratic_setting(settings)}"""
+
+
+def figure_5_mnist(settings: dict) -> str:
+    return f"""Training loss against simulated time; median and interquartile band over
+        {num_replicas(settings["mnist"])} runs at the step size with the smallest median training loss over the last
+        quarter on tuning seeds. {ANOTHER_OBJECTIVE} {mnist_setting(settings)}"""
+
+
+def figure_6_slow_owners(settings: dict) -> str:
+    setting = settings["fashion_mnist"]
+    slow = ", ".join(map(str, setting["data"]["partition"]["slow_classes"]))
+    (case,) = setting["cases"]
+    return f"""Who pays when slow workers alone own classes {slow}: who owns which class, and accuracy on the training
+        samples of evaluation by their owners' speed and class over simulated time; median and interquartile band over
+        {num_replicas(setting)} seeds. Left: samples per worker and class, workers from fast to slow.
+        {ANOTHER_OBJECTIVE} {data_setting(setting)}, {setting["cases"][case]["label"]}. Our own setting, not one of the
+        paper's."""
+
+
+def figure_7_step_sizes(settings: dict) -> str:
+    return f"""Sensitivity to the step size: score on tuning seeds against β, the step per second (step size times
+        updates per second), over the best score of all methods; own parameters as chosen. Scores: seconds to the
+        smallest target on quadratics, training loss over the last quarter on MNIST. Dots: chosen. White: the target is
+        not reached within the horizon; ×: a replica diverged; ○: a network collapsed to a constant prediction.
+        † minimises another objective. {quadratic_setting(settings)} {mnist_setting(settings)}"""
+
+
+def figure_8_real_processes(settings: dict) -> str:
+    setting = settings["real_processes"]
+    scale = setting["backends"].get("processes", {}).get("time_scale")
+    emulated = f", one second of compute time lasting {scale:g} s" if scale else ""
+    return f"""Real server and worker processes (markers) beside the virtual clock (lines), with the same method
+        objects, seeds and steps: log₂ β = {setting["step_sizes"]["log2_beta"]:g} for every method, nothing is tuned.
+        Compute times are emulated{emulated}. {ANOTHER_OBJECTIVE} Measured on the machine at hand: its scheduling
+        decides the order of nearly simultaneous arrivals. Our own setting, not one of the paper's."""
+
+
+def table_1_methods(settings: dict) -> str:
+    return f"""What the methods cost and whose objective they minimise: theory beside what `quadratic` measured at the
+        steps of its noise-dominated case. Leading term: of the time to an ε-stationary point, as the paper's comparison
+        table has it (IA²SGD: from its literature); — where it has none. Memory: vectors of x's size the server holds
+        beside x. Idle: share of worker seconds. Wasted: share of computed gradients. Weight error: half the summed
+        absolute difference between the workers' shares in all steps and 1/n; theory as t → ∞, measured at the horizon.
+        † minimises another objective. {quadratic_setting(settings)}"""
+
+
+def table_2_time_to_target(settings: dict) -> str:
+    return f"""Simulated seconds until E‖∇F‖² averaged over seeds and over the last tenth of elapsed time is at most the
+        target, at the options and step size that are fastest on tuning seeds; in brackets 95 % bootstrap intervals over
+        {num_replicas(settings["quadratic"])} reporting seeds. Last column: over Rescaled ASGD's time, resampling the
+        same seeds for both; theory gives τ_max/τ_A for Minibatch SGD where noise dominates and the target is small.
+        "> horizon": not reached. * step size on the edge of what was tried. ‡ the horizon is less than 2.5 times this
+        time. † minimises another objective. {quadratic_setting(settings)}"""
+
+
+CAPTIONS = {
+    function.__name__: function
+    for function in (
+        figure_1_toy,
+        figure_3_quadratic,
+        figure_5_mnist,
+        figure_6_slow_owners,
+        figure_7_step_sizes,
+        figure_8_real_processes,
+        table_1_methods,
+        table_2_time_to_target,
+    )
+}
+
+
+def num_replicas(setting: dict) -> str:
+    """Reported seeds times schedules, for every case where they differ."""
+    counts = []
+    for case in setting["cases"]:
+        role = experiment.case_settings(setting, case)["reporting"]
+        counts.append(len(role["seeds"]) * len(role["schedule_seeds"]))
+    return " and ".join(str(count) for count in dict.fromkeys(counts))
+
+
+def quadratic_setting(settings: dict) -> str:
+    setting = settings["quadratic"]
+    case = experiment.case_settings(setting, next(iter(setting["cases"])))
+    times = experiment.build_compute_times(case["compute_times"]).mean
+    mean = times.mean()
+    return f"""Quadratics: n = {len(times)}, d = {case["problem"]["dim"]}, fixed times from {times.min():g} to
+        {times.max():g} s, τ_max/τ_A = {times.max() / mean:.3g}, horizon {case["until"]:g} s; our own setting, not
+        one of the paper's."""
+
+
+def mnist_setting(settings: dict) -> str:
+    setting = settings["mnist"]
+    alpha = setting["data"]["partition"]["alpha"]
+    return f"""MNIST: {data_setting(setting)}, Dirichlet({alpha:g}) shards of equal size, horizon {setting["until"]:g}
+        s. The poster states neither workers, partition nor grid; the same authors' code has n = 100, all of MNIST,
+        784-128-10, batch 4, Dirichlet(0.1), horizon 30000 s, 30 seeds."""
+
+
+def data_setting(setting: dict) -> str:
+    problem = setting["problem"]
+    case = experiment.case_settings(setting, next(iter(setting["cases"])))
+    num_workers = experiment.build_compute_times(case["compute_times"]).num_workers
+    widths = "-".join(map(str, problem["hidden_widths"]))
+    return f"{setting['data']['dataset']}, 784-{widths}-10 ReLU, batch {problem['batch_size']}, n = {num_workers}"

@@ -1,0 +1,78 @@
+"""Numbers behind figures and tables: bands over seeds, times to a target and their bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rasgd.methods import METHODS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REPLICA = ["schedule_seed", "seed"]
+CONFIDENCE = 0.95
+NUM_RESAMPLES = 2000
+
+
+def read_tables(paths: Sequence[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Rows of several Parquet files, methods in the order of `METHODS`."""
+    import pandas as pd
+
+    tables = pd.concat([pd.read_parquet(path, columns=columns) for path in paths], ignore_index=True)
+    order = tables["method"].map({method: index for index, method in enumerate(METHODS)})
+    return tables.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
+
+
+def by_replica(rows: pd.DataFrame, value: str, missing: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+    """Evaluation times `[m]` and a metric at them for every replica, `[m, replicas]`.
+
+    A replica that diverged has no later rows: there it counts as `missing`, the worst value.
+    """
+    table = rows.pivot(index="time", columns=REPLICA, values=value).sort_index(axis=1)
+    return table.index.to_numpy(dtype=float), table.fillna(missing).to_numpy(dtype=float)
+
+
+def quartiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower quartile, median and upper quartile over the last axis; infinite where an infinite value is involved."""
+    with np.errstate(invalid="ignore"):
+        low, median, high = np.quantile(values, (0.25, 0.5, 0.75), axis=-1)
+    return tuple(np.where(np.isnan(bound), np.inf, bound) for bound in (low, median, high))
+
+
+def first_times(times: np.ndarray, values: np.ndarray, target: float) -> np.ndarray:
+    """First time at which each column's mean over the last tenth of elapsed time is at most the target, else inf.
+
+    Args:
+        times: evaluation times in seconds, increasing, `[m]`.
+        values: `[m, columns]`.
+    """
+    from rasgd.tuning import trailing_mean
+
+    reached = trailing_mean(times, values) <= target
+    return np.where(reached.any(axis=0), times[reached.argmax(axis=0)], np.inf)
+
+
+def resampled_times(times: np.ndarray, values: np.ndarray, target: float, seed: int = 0) -> np.ndarray:
+    """Times to the target of the mean over replicas drawn with replacement, `[NUM_RESAMPLES]`.
+
+    The draws depend on nothing but `seed` and the number of replicas, so those of two methods are paired.
+
+    Args:
+        times: `[m]`.
+        values: `[m, replicas]`; inf from where a replica has diverged.
+    """
+    num_replicas = values.shape[1]
+    drawn = np.random.default_rng(seed).integers(num_replicas, size=(NUM_RESAMPLES, num_replicas))
+    counts = (drawn[:, :, None] == np.arange(num_replicas)).sum(axis=1)
+    huge = 1e300  # in place of inf, which would be NaN where it was not drawn
+    return first_times(times, np.minimum(values, huge) @ (counts.T / num_replicas), target)
+
+
+def interval(samples: np.ndarray) -> tuple[float, float]:
+    """The central interval that holds `CONFIDENCE` of the samples; its ends are samples, so they may be infinite."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(samples, (tail, 1 - tail), method="inverted_cdf")
+    return float(low), float(high)

@@ -1,0 +1,84 @@
+# Which figures and tables there are, and from which experiments each is made.
+import hashlib
+
+from rasgd.figures.captions import caption as caption_of
+
+PRODUCTS = {
+    "figure_1_toy": ["toy"],
+    "figure_3_quadratic": ["quadratic"],
+}
+
+
+def product_files(product):
+    endings = ("png", "pdf", "csv", "md") if product.startswith("figure") else ("md", "tex", "csv")
+    return [f"{FIGURES}/{product}.{ending}" for ending in endings]
+
+
+def with_training(products, experiments):
+    """The products' files and the results they are made from.
+
+    In a fresh clone the committed products are there and the results are not: asked for the products alone, Snakemake
+    would find nothing to do.
+    """
+    results = [path for experiment in experiments for path in training_outputs(experiment, "curves")]
+    return [path for product in products for path in product_files(product)] + results
+
+
+def experiment_products(experiment):
+    """What is made from this experiment alone."""
+    return with_training([p for p, sources in PRODUCTS.items() if sources == [experiment]], [experiment])
+
+
+# Target → files: figure_1, …, table_2.
+ITEMS = {"_".join(product.split("_")[:2]): with_training([product], sources) for product, sources in PRODUCTS.items()}
+ALL_PRODUCTS = with_training(PRODUCTS, EXPERIMENTS)
+
+
+def figure_outputs(product):
+    """Named outputs of a figure's rule; in the report the PNG shows, the PDF and the numbers are extras."""
+    return {
+        "png": in_report(product, "png", "figure"),
+        "pdf": in_report(product, "pdf", "figure for print"),
+        "csv": in_report(product, "csv", "numbers drawn"),
+        "caption": f"{FIGURES}/{product}.md",
+    }
+
+
+def table_outputs(product):
+    return {
+        "markdown": in_report(product, "md", "table"),
+        "latex": in_report(product, "tex", "table for print"),
+        "csv": in_report(product, "csv", "numbers"),
+    }
+
+
+def in_report(product, ending, what):
+    kind, number, name = product.split("_", 2)
+    return report(
+        f"{FIGURES}/{product}.{ending}",
+        caption="../report/caption.rst",
+        category="Figures" if kind == "figure" else "Tables",
+        labels={"item": f"{kind.capitalize()} {number}", "about": name.replace("_", " "), "file": what},
+    )
+
+
+def product_caption(product):
+    return caption_of(product, SETTINGS, config["scale"])
+
+
+def figure_code(product):
+    """A hash of the library code behind a product: Snakemake tracks its script, not what the script imports."""
+    script = Path(workflow.basedir) / f"workflow/scripts/{product}.py"
+    files = sorted(set().union(*(provenance.closure(module) for module in provenance.imported(script))))
+    codes = [provenance.code_hash(provenance.PACKAGE / file) for file in files]
+    return hashlib.sha256("".join(codes).encode()).hexdigest()[:16]
+
+
+def case_labels(experiment):
+    return {case: own["label"] for case, own in SETTINGS[experiment]["cases"].items()}
+
+
+def case_values(experiment, key):
+    """One setting of every case."""
+    cases = SETTINGS[experiment]["cases"]
+    return {case: experiments.case_settings(SETTINGS[experiment], case)[key] for case in cases}

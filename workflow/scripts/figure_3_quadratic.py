@@ -1,0 +1,96 @@
+"""Draws how E‖∇F‖² falls on quadratics with every method at its best step size."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rasgd.figures import saving, style, summaries
+from rasgd.job import job
+from rasgd.methods import METHODS
+from rasgd.tuning import trailing_mean
+
+NUM_TIMES = 80  # evenly spread on the logarithmic axis
+
+
+def draw_quadratic(
+    path_to_curves: Sequence[str], cases: dict[str, str], targets: dict[str, list[float]], caption: str, path_stem: Path
+) -> None:
+    """Writes the figure: one column per case, methods that minimise F above those that do not.
+
+    Args:
+        path_to_curves: metric rows of the methods.
+        cases: their labels.
+        targets: values of E‖∇F‖² by case; the curves drawn are tuned for the smallest.
+        caption: plain text.
+        path_stem: of the files to write.
+    """
+    curves = summaries.read_tables(path_to_curves)
+    drawn = pd.concat([bands(curves, case, min(targets[case])) for case in cases], ignore_index=True)
+    methods = style.in_order(drawn["method"])
+    groups = {
+        "minimise F": [method for method in methods if METHODS[method].right_objective],
+        f"{style.OTHER_OBJECTIVE} another objective": [m for m in methods if not METHODS[m].right_objective],
+    }
+    with style.settings():
+        figure = style.new_figure(height_inches=4.2)
+        grid = figure.add_gridspec(2, len(cases) + 1, width_ratios=[1] * len(cases) + [0.66])
+        for column, (case, label) in enumerate(cases.items()):
+            shared = None
+            for row, group in enumerate(groups.values()):
+                axes = shared = figure.add_subplot(grid[row, column], sharex=shared, sharey=shared)
+                compared = [*group, "rescaled"] if row and "rescaled" in methods else group
+                draw_methods(axes, drawn[drawn["case"] == case], compared)
+                axes.axhline(min(targets[case]), color=style.GUIDE_COLOUR, linewidth=0.7, linestyle=":")
+                axes.tick_params(labelbottom=row == 1)
+                axes.set_title(style.two_lines(label) if row == 0 else "")
+                axes.set_xlabel("simulated time (s)" if row == 1 else "")
+                axes.set_ylabel("‖∇F‖²" if column == 0 else "")
+        for row, (title, group) in enumerate(groups.items()):
+            legend = figure.add_subplot(grid[row, -1])
+            legend.set_axis_off()
+            legend.legend(handles=style.legend_handles(group), title=title, loc="center left", alignment="left")
+        saving.save_figure(figure, path_stem, drawn, caption)
+
+
+def draw_methods(axes, drawn: pd.DataFrame, methods: Sequence[str]) -> None:
+    for method in methods:
+        rows = drawn[drawn["method"] == method]
+        style.draw_band(axes, method, rows["time"], rows["lower_quartile"], rows["median"], rows["upper_quartile"])
+    style.log_axes(axes, x=True)
+
+
+def bands(curves: pd.DataFrame, case: str, target: float) -> pd.DataFrame:
+    """Median and quartiles over seeds of ‖∇F‖² averaged over the last tenth of elapsed time, at NUM_TIMES times."""
+    curves = curves[(curves["case"] == case) & (curves["target"] == target)]
+    shown = log_spaced(np.sort(curves["time"].unique()))
+    parts = []
+    for method, rows in curves.groupby("method", sort=False):
+        times, values = summaries.by_replica(rows, "grad_norm_sq")
+        with np.errstate(invalid="ignore"):  # inf − inf after a divergence
+            smooth = trailing_mean(times, values)
+        low, median, high = summaries.quartiles(np.where(np.isnan(smooth), np.inf, smooth))
+        table = pd.DataFrame({"time": times, "median": median, "lower_quartile": low, "upper_quartile": high})
+        table = table.set_index("time").reindex(shown).reset_index()
+        parts.append(table.assign(case=case, method=method, target=target))
+    columns = ["case", "method", "target", "time", "median", "lower_quartile", "upper_quartile"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def log_spaced(times: np.ndarray) -> np.ndarray:
+    """At most NUM_TIMES of the positive times, spread evenly in their logarithm, first and last included."""
+    times = times[times > 0]
+    wanted = np.geomspace(times[0], times[-1], NUM_TIMES)
+    return times[np.unique(np.abs(times[:, None] - wanted).argmin(axis=0))]
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], "figure_3_quadratic"):
+        draw_quadratic(
+            path_to_curves=snakemake.input.curves,
+            cases=snakemake.params.cases,
+            targets=snakemake.params.targets,
+            caption=snakemake.params.caption,
+            path_stem=Path(snakemake.output.png).with_suffix(""),
+        )
