@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = experiment.read_yaml(ROOT / "workflow/schemas/experiment.schema.yaml")
 FILES = sorted((ROOT / "config/experiments").glob("*.yaml"))
 
+SAME_SEEDS = {"seeds": [1000], "schedule_seeds": [0], "eval_every": 1}
+GRID = {"lowest_log2": 0, "steps_per_octave": 1, "count": 3, "max_extensions": 0, "refine": 0}
+
 
 @pytest.fixture
 def quadratic() -> dict:
@@ -80,11 +83,8 @@ def test_the_configuration_file_fits_its_schema():
         ({"step_sizes": {}}, r"step_sizes"),
         ({"step_sizes": {"fixed": {"asgd": 0.1}}}, r"step_sizes\.fixed must name the experiment's methods"),
         ({"step_sizes": {"fixed": {"asgd": 0}}}, r"step_sizes\.fixed\.asgd"),
-        (
-            {"step_sizes": {"grid": {"lowest_log2": 0, "steps_per_octave": 1, "count": 0, "max_extensions": 0, "refine": 0}}},
-            r"count",
-        ),
-        ({"reporting": {"seeds": [1000], "schedule_seeds": [0], "eval_every": 1}}, r"tuning\.seeds and reporting\.seeds"),
+        ({"step_sizes": {"grid": GRID | {"count": 0}}}, r"step_sizes\.grid\.count"),
+        ({"reporting": SAME_SEEDS}, r"tuning\.seeds and reporting\.seeds"),
         ({"backends": {"cloud": {}}}, r"unknown key cloud; allowed: processes, simulator"),
         ({"backends": {"simulator": {"time_scale": 2}}}, r"unknown key time_scale"),
     ],
