@@ -1,0 +1,168 @@
+"""Compute times: what they are on average, what they depend on, and what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+
+import rasgd
+from rasgd.compute_times import (
+    FixedTimes,
+    NoisyTimes,
+    RecordedTimes,
+    as_compute_times,
+    linear,
+    permuted,
+    square_root,
+    two_speed,
+)
+
+
+def test_fixed_times_are_the_seconds_given():
+    times = FixedTimes([1, 2.5, np.float32(3)])
+    assert times.num_workers == 3 and times.mean.tolist() == [1.0, 2.5, 3.0]
+    assert [times.duration(i, k, s) for i, k, s in ((0, 0, 0.0), (1, 5, 2.0), (2, 100, 1e6))] == [1.0, 2.5, 3.0]
+    assert times.seeded(7) is times
+
+
+def test_the_named_laws_are_their_formulas():
+    assert linear(4).mean.tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(square_root(4).mean, [1, math.sqrt(2), math.sqrt(3), 2], rtol=1e-15)
+    assert two_speed(2, 3, fast=0.5, slow=8).mean.tolist() == [0.5, 0.5, 8, 8, 8]
+    assert two_speed(0, 2).mean.tolist() == [10, 10]
+
+
+def test_permuted_times_are_the_same_times_in_an_order_of_the_seed():
+    seconds = np.arange(1.0, 21)
+    one = permuted(seconds, seed=1)
+    assert sorted(one) == seconds.tolist() and one.tolist() != seconds.tolist()
+    assert permuted(seconds, seed=1).tolist() == one.tolist()
+    assert permuted(seconds, seed=2).tolist() != one.tolist()
+
+
+@pytest.mark.parametrize("base", [1.0, 7.0, 100.0])
+def test_noisy_times_have_the_stated_law(base):
+    times, m = NoisyTimes([3.0, base]), 4000
+    drawn = np.array([times.duration(1, k, 0.0) for k in range(m)])
+    assert drawn.min() > base
+    # i + |N(0, i)|: mean i + √(2i/π), variance i(1 − 2/π); fourth central moment of |N(0, 1)|: 3 − 4/π·(…) < 1.
+    assert times.mean[1] == pytest.approx(base + math.sqrt(2 * base / math.pi), rel=1e-15)
+    deviation = math.sqrt(base * (1 - 2 / math.pi))
+    assert drawn.mean() == pytest.approx(times.mean[1], abs=4 * deviation / math.sqrt(m))
+    assert drawn.std() == pytest.approx(deviation, rel=4 * 0.87 / math.sqrt(m))
+    # The whole distribution: Kolmogorov–Smirnov against 2Φ(y) − 1, 99.9 % quantile 1.95/√m.
+    order = np.sort((drawn - base) / math.sqrt(base))
+    cumulative = np.array([math.erf(y / math.sqrt(2)) for y in order])
+    assert np.abs(cumulative - np.arange(1, m + 1) / m).max() < 1.95 / math.sqrt(m)
+
+
+def test_a_noisy_time_depends_on_seed_worker_and_k_alone():
+    times = NoisyTimes([2.0, 2.0], schedule_seed=4)
+    table = {(i, k): times.duration(i, k, start=k * 3.0) for k in range(50) for i in range(2)}
+    assert len(set(table.values())) == 100
+    fresh = NoisyTimes([2.0, 2.0], schedule_seed=4)
+    assert all(table[i, k] == fresh.duration(i, k, start=0.0) for i, k in reversed(table))
+    longer = NoisyTimes([2.0, 2.0, 9.0], schedule_seed=4)
+    assert all(table[i, k] == longer.duration(i, k, start=0.0) for i, k in table)
+    other = times.seeded(5)
+    assert all(table[i, k] != other.duration(i, k, start=0.0) for i, k in table)
+    assert all(table[i, k] == times.duration(i, k, start=0.0) for i, k in table)  # seeding left it alone
+
+
+def test_simulate_draws_noisy_times_by_its_own_schedule_seed():
+    problem = rasgd.random_quadratic(2, 3, noise=0.0, heterogeneity=1.0)
+
+    def arrivals(times, schedule_seed):
+        t = rasgd.simulate(problem, "asgd", times, 0.1, until=20.0, schedule_seed=schedule_seed, record=True)
+        return t.arrivals["time"].tolist()
+
+    assert arrivals(NoisyTimes([1.0, 2.0]), 3) == arrivals(NoisyTimes([1.0, 2.0], schedule_seed=8), 3)
+    assert arrivals(NoisyTimes([1.0, 2.0]), 3) != arrivals(NoisyTimes([1.0, 2.0]), 4)
+
+
+TRACE = {"worker": [1, 0, 0, 1], "k": [0, 0, 2, 1], "duration": [3.0, 1.0, 2.0, 5.0], "time": [3.0, 1.0, 4.0, 8.0]}
+
+
+def test_recorded_times_are_looked_up_by_worker_and_k():
+    times = RecordedTimes(TRACE)
+    assert times.num_workers == 2 and times.mean.tolist() == [1.5, 4.0]
+    assert times.duration(0, 0, 0.0) == 1.0 and times.duration(0, 2, 2.0) == 2.0
+    assert times.duration(1, 0, 0.0) == 3.0 and times.duration(1, 1, 3.0) == 5.0
+    assert times.duration(0, 1, 1.0) == 2.0  # a gradient that left no duration takes the worker's next one
+
+
+def test_recorded_times_that_run_out_say_so_or_start_again():
+    with pytest.raises(ValueError, match=r"no duration for gradient 3 of worker 0.*after='repeat'"):
+        RecordedTimes(TRACE).duration(0, 3, 2.0)
+    repeated = RecordedTimes(TRACE, after="repeat")
+    assert repeated.duration(0, 3, 2.0) in (1.0, 2.0) and repeated.duration(1, 2, 9.0) == 3.0
+
+
+def test_a_run_beyond_the_recording_is_refused():
+    problem = rasgd.random_quadratic(2, 3, noise=0.0, heterogeneity=1.0)
+    trace = rasgd.simulate(problem, "asgd", [1.0, 2.0], 0.1, until=20.0, record=True).trace
+    with pytest.raises(ValueError, match="until must be at most 20 seconds"):
+        rasgd.simulate(problem, "asgd", RecordedTimes(trace), 0.1, until=21.0)
+    t = rasgd.simulate(problem, "asgd", RecordedTimes(trace, after="repeat"), 0.1, until=40.0)
+    assert t.statistics["arrivals"] == [40, 20]
+
+
+def test_a_trace_of_a_run_is_a_table_of_recorded_times():
+    problem = rasgd.random_quadratic(2, 3, noise=0.0, heterogeneity=1.0)
+    t = rasgd.simulate(problem, "asgd", NoisyTimes([1.0, 2.0]), 0.1, until=20.0, record=True)
+    times = RecordedTimes(t.trace)
+    for row in t.trace.itertuples():
+        assert times.duration(row.worker, row.k, 0.0) == row.duration
+
+
+def test_seconds_per_worker_become_fixed_times_and_compute_times_stay_what_they_are():
+    assert isinstance(as_compute_times([1, 2]), FixedTimes)
+    noisy = NoisyTimes([1.0])
+    assert as_compute_times(noisy) is noisy
+
+
+@pytest.mark.parametrize("law", [FixedTimes, NoisyTimes])
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ([1.0, 0.0], "0.0 for worker 1"), ([-1.0], "-1.0 for worker 0"), ([1.0, math.nan], "nan for worker 1"),
+        ([math.inf], "inf"), ([], "non-empty"), ([[1.0, 2.0]], r"\(1, 2\)"), (["1", "2"], "'1'"), (None, "None"),
+        ([True, True], "True"), ([1.0, [2.0]], "one per worker"), ({0: 1.0}, "one per worker"), ([1 + 0j], "1"),
+        ([10**400], "one per worker"), ("12", "'12'"),
+    ],
+)  # fmt: skip
+def test_seconds_that_are_not_positive_numbers_are_refused(law, seconds, said):
+    with pytest.raises(ValueError, match=f"^compute_times must be .*{said}") as refusal:
+        law(seconds)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"worker": [0, 0, 0, -1]}, {"worker": [0, 0, 0, 0.5]}, {"worker": [0, 0, 0, 2]}, {"k": [0, 0, 2]},
+        {"k": [0, 0, -2, 1]}, {"k": [0, 0, 0, 1]}, {"duration": [1.0, 2.0, 0.0, 3.0]}, {"duration": ["a"] * 4},
+        {"duration": [1.0, 2.0, math.nan, 3.0]}, {"worker": [], "k": [], "duration": []}, {"worker": None},
+    ],
+)  # fmt: skip
+def test_a_trace_that_is_no_table_of_durations_is_refused(change):
+    with pytest.raises(ValueError, match=r"^trace must ") as refusal:
+        RecordedTimes({**TRACE, **change})
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_column_and_an_unknown_way_to_go_on_are_named():
+    with pytest.raises(ValueError, match="columns worker, k, duration"):
+        RecordedTimes({"worker": [0], "k": [0]})
+    with pytest.raises(ValueError, match=r"trace must be a table.*None"):
+        RecordedTimes(None)
+    with pytest.raises(ValueError, match="after must be 'stop' or 'repeat', got 'begin'"):
+        RecordedTimes(TRACE, after="begin")
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: linear(0), lambda: linear(2.5), lambda: square_root("4"), lambda: two_speed(-1, 2)]
+)
+def test_a_number_of_workers_that_is_none_is_refused(make):
+    with pytest.raises(ValueError, match=r"^num_.* must be a whole number"):
+        make()
