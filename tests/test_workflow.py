@@ -1,0 +1,188 @@
+"""The DAG on copies of the project: what reruns after which change, and what a killed run leaves."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import rasgd
+
+ROOT = Path(__file__).parents[1]
+
+# Two experiments that share a method, with nothing to download; their figures come with them.
+TINY = {
+    "toy": {"until": 20},
+    "quadratic": {
+        "cases": {"noise_dominated": {"targets": [0.05]}, "heterogeneity_dominated": None},
+        "methods": dict.fromkeys(set(rasgd.METHODS) - {"rescaled", "asgd", "minibatch"}),  # null removes a method
+    },
+}
+TARGETS = ["figure_1", "figure_3"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the project whose two experiments are done."""
+    copy = tmp_path_factory.mktemp("project") / "rasgd"
+    for name in ("Snakefile", "environment.yml", "config", "profiles", "rasgd", "workflow"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            copy.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy / name)
+    for name, smaller in TINY.items():
+        path = copy / f"config/experiments/{name}.yaml"
+        config = yaml.safe_load(path.read_text())
+        smoke = config.setdefault("scales", {}).setdefault("smoke", {})
+        for key, value in smaller.items():
+            smoke[key] = {**smoke.get(key, {}), **value} if isinstance(value, dict) else value
+        path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    done = snakemake(copy, *TARGETS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return copy
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Path:
+    """A copy of the finished project, with its results, that a test may change."""
+    copy = tmp_path / "rasgd"
+    shutil.copytree(finished, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def environment(project: Path) -> dict:
+    return os.environ | {
+        "PYTHONPATH": str(project),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--config", "scale=smoke"]
+
+
+def snakemake(project: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command(*arguments), cwd=project, env=environment(project), capture_output=True, text=True, timeout=110
+    )
+
+
+def planned(project: Path) -> set[str]:
+    """Training jobs and figures that a dry run plans."""
+    result = snakemake(project, *TARGETS, "--dry-run", "--quiet", "rules", "--summary")
+    assert result.returncode == 0, result.stderr
+    files = set()
+    for line in result.stdout.splitlines()[1:]:
+        columns = line.split("\t")
+        if columns[-1] != "no update":
+            files.add(columns[0].removeprefix("results/smoke/"))
+    return {name.removesuffix("/curves.parquet") for name in files if name.endswith(("curves.parquet", ".png"))}
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_finished_project_has_nothing_to_do(project):
+    result = snakemake(project, *TARGETS)
+    assert "Nothing to be done" in result.stdout + result.stderr
+    assert planned(project) == set()
+
+
+def test_changing_one_experiment_reruns_that_experiment_alone(project):
+    replace(project / "config/experiments/toy.yaml", "asgd: 0.02", "asgd: 0.03")
+    assert planned(project) == {"toy/asgd", "paper_figures/figure_1_toy.png"}
+
+
+def test_touching_one_method_reruns_what_depends_on_it_alone(project):
+    replace(project / "rasgd/methods/minibatch.py", "1 / self.num_workers", "1.0 / (self.num_workers + 0)")
+    plan = planned(project)
+    assert "quadratic/minibatch" in plan and "paper_figures/figure_3_quadratic.png" in plan
+    assert not any(name.startswith("toy/") or name.endswith(("/rescaled", "/asgd", "toy.png")) for name in plan)
+
+
+def test_a_comment_reruns_nothing(project):
+    with (project / "rasgd/methods/rescaled.py").open("a") as file:
+        file.write("\n# A remark.\n")
+    assert planned(project) == set()
+
+
+def test_another_title_trains_nothing(project):
+    replace(project / "config/experiments/quadratic.yaml", "title: ", "title: Tiny ")
+    assert not any("/" in name and not name.startswith("paper_figures") for name in planned(project))
+
+
+def test_more_seeds_compute_only_what_is_new(project):
+    store = project / "results/smoke/runs"
+    before = {path: path.stat().st_mtime_ns for path in store.rglob("*.parquet")}
+    path = project / "config/experiments/quadratic.yaml"
+    config = yaml.safe_load(path.read_text())
+    config["scales"]["smoke"]["reporting"]["seeds"] = [0, 1, 2]
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    result = snakemake(project, "results/smoke/quadratic/rescaled/curves.parquet")
+    assert result.returncode == 0, result.stderr
+    after = {path: path.stat().st_mtime_ns for path in store.rglob("*.parquet")}
+    assert {path: time for path, time in after.items() if path in before} == before
+    new = [rasgd.read_trajectory(path) for path in after if path not in before]
+    assert new and {seed for trajectory in new for seed in trajectory.replicas["seed"].tolist()} == {2}
+
+
+def test_a_run_killed_at_any_moment_finishes_with_the_same_files(project, finished):
+    shutil.rmtree(project / "results")
+    shutil.rmtree(project / ".snakemake")
+    wanted = [f"results/smoke/quadratic/{method}/curves.parquet" for method in ("rescaled", "asgd")]
+    for seconds in (4.0, 6.5):  # while it parses or starts its first jobs, and while jobs run
+        process = subprocess.Popen(
+            command(*wanted),
+            cwd=project,
+            env=environment(project),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        unlocked = snakemake(project, "--unlock")
+        assert unlocked.returncode == 0, unlocked.stderr
+    result = snakemake(project, *wanted)
+    assert result.returncode == 0, result.stderr
+    for name in wanted:
+        for table in ("curves", "runs", "grid"):
+            file = name.replace("curves", table)
+            assert (project / file).read_bytes() == (finished / file).read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("config/experiments/toy.yaml", "until: 300", "untill: 300", "toy.yaml: unknown key untill"),
+        (
+            "config/experiments/toy.yaml",
+            "compute_times: [1, 2]",
+            "compute_times: [1, -2]",
+            "cases.poster.compute_times",
+        ),
+        ("config/config.yaml", "device: cpu", "device: tpu", "device: 'tpu' is not one of ['cpu', 'cuda']"),
+    ],
+)
+def test_wrong_settings_end_with_one_line_and_make_nothing(project, file, old, new, message):
+    shutil.rmtree(project / "results")
+    shutil.copy(ROOT / file, project / file)
+    replace(project / file, old, new)
+    result = snakemake(project, *TARGETS)
+    assert result.returncode != 0
+    *before, last = result.stderr.strip().splitlines()
+    assert last.startswith("error: ") and message in last
+    assert not any("error" in line.lower() or "Traceback" in line for line in before)
+    assert not [path for path in project.glob("results/**/*") if path.is_file()]
