@@ -6,6 +6,7 @@ What a method converges to (``weights``), its exact behaviour on quadratics (``q
 a statement comes from.
 """
 
+from rasgd.theory.best_step import BestTime, best_time
 from rasgd.theory.complexity import (
     leading_term,
     lower_bound,
@@ -28,6 +29,7 @@ from rasgd.theory.constants import (
     smallest_growth,
 )
 from rasgd.theory.first_passage import time_to_target
+from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic, spectrum_quadratic
 from rasgd.theory.quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
 from rasgd.theory.schedule import ArrivalCycle, arrival_cycle
 from rasgd.theory.stationary import (
@@ -36,9 +38,11 @@ from rasgd.theory.stationary import (
     largest_stable_step,
     limit_cycle,
     linear_rate,
+    small_step_floor,
     spectral_radius,
     stationary_error,
 )
+from rasgd.theory.synchronous import malenia_round, malenia_twin
 from rasgd.theory.transient import MomentTrajectory, moment_trajectory
 from rasgd.theory.weights import (
     arrival_frequency,
@@ -55,15 +59,19 @@ from rasgd.theory.worst_case import BlockZeroChain, block_zero_chain
 
 __all__ = [
     "ArrivalCycle",
+    "BestTime",
     "BlockZeroChain",
     "Constants",
+    "DiagonalQuadratic",
     "Estimate",
     "LimitCycle",
     "MomentTrajectory",
     "QuadraticInstance",
     "StationaryError",
+    "adapted_quadratic",
     "arrival_cycle",
     "arrival_frequency",
+    "best_time",
     "block_zero_chain",
     "constants_along",
     "diagonal_instance",
@@ -80,6 +88,8 @@ __all__ = [
     "linear_rate",
     "lower_bound",
     "malenia_batch",
+    "malenia_round",
+    "malenia_twin",
     "mean_compute_time",
     "moment_trajectory",
     "noise_variance_estimate",
@@ -89,8 +99,10 @@ __all__ = [
     "rescaled_bound_terms",
     "ringleader_batch",
     "ringmaster_threshold",
+    "small_step_floor",
     "smallest_growth",
     "spectral_radius",
+    "spectrum_quadratic",
     "stationary_error",
     "theory_step_size",
     "time_to_target",

@@ -27,6 +27,7 @@ from rasgd.theory.cycle_maps import (
     step_chunks,
 )
 from rasgd.theory.quadratic import QuadraticInstance
+from rasgd.validation import real_array
 
 
 @dataclass(frozen=True)
@@ -230,3 +231,20 @@ def phase_covariances(x_matrix: np.ndarray, covariance: np.ndarray) -> np.ndarra
     if r == 1:
         return (product * x_matrix).sum(axis=-1, keepdims=True)
     return product @ x_matrix.swapaxes(-1, -2)
+
+
+def small_step_floor(
+    instance: QuadraticInstance, compute_times: ArrayLike, method: str, step_size: ArrayLike
+) -> np.ndarray:
+    """Return the noise part of the floor of E‖∇F‖² to first order in γ, shape step_size.shape. [derived]
+
+    γ·v·(σ²/d)·tr(ĀA_w⁻¹Ā)/2 with A_w the weighted mean curvature the method descends: v = τ_A/τ_H and A_w = Ā for
+    ``rescaled``, v = 1/n and A_w = Ā for ``minibatch``, v = 1 and A_w = Σ pᵢAᵢ for ``asgd``.
+    """
+    dynamics = linear_dynamics(instance, compute_times, method)
+    mean, factors = instance.mean_curvature, dynamics.step_factors
+    frequency = np.bincount(dynamics.cycle.workers, minlength=len(factors)) / len(dynamics.cycle.workers)
+    descended = np.einsum("n,nkij->kij", frequency * factors, dynamics.instance.curvatures)
+    trace = np.trace(mean @ np.linalg.solve(descended, mean), axis1=-2, axis2=-1).sum()
+    slope = (frequency @ factors**2) * dynamics.instance.noise_std**2 * trace / 2
+    return real_array("step_size", step_size).astype(float) * slope

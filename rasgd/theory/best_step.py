@@ -1,0 +1,65 @@
+"""The step size with the shortest exact time to a target."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rasgd.theory.first_passage import time_to_target
+from rasgd.theory.quadratic import QuadraticInstance
+from rasgd.theory.stationary import small_step_floor
+
+_STEPS_PER_OCTAVE = 2
+_REFINED_PER_OCTAVE = 16
+_OCTAVES = 3  # tried at first on each side of the step whose small-step floor is half the target
+_MAX_EXTENSIONS = 8
+
+
+class BestTime(NamedTuple):
+    """``seconds`` to the target at the best ``step_size``; inf and nan where no step that was tried reaches it."""
+
+    seconds: float
+    step_size: float
+
+
+def best_time(
+    instance: QuadraticInstance, compute_times: ArrayLike, method: str, target: float, fresh: bool = False
+) -> BestTime:
+    """Return the shortest time to E‖∇F‖² ≤ ``target`` over step sizes, and the step that attains it. [derived]
+
+    A grid of ratio √2 around the step at which noise leaves half the target, extended while the winner stands on its
+    edge, then refined to 2^(1/16) around the winner: the time is then within .1 % of the minimum where it is smooth.
+    ``fresh=True`` evaluates gradients at the x of their arrival. An instance without noise has no such centre and is
+    refused with ``ValueError``.
+    """
+    floor = float(small_step_floor(instance, compute_times, method, 1.0))
+    if floor == 0:
+        raise ValueError("instance must have noise_std above 0, else no step size is singled out")
+    centre = target / (2 * floor)
+    tried: dict[int, float] = {}  # log₂(step/centre) in sixteenths → seconds
+
+    def evaluate(exponents: list[int]) -> None:
+        new = [exponent for exponent in exponents if exponent not in tried]
+        if new:
+            steps = centre * 2.0 ** (np.array(new) / _REFINED_PER_OCTAVE)
+            tried.update(zip(new, time_to_target(instance, compute_times, method, steps, target, fresh), strict=True))
+
+    coarse = _REFINED_PER_OCTAVE // _STEPS_PER_OCTAVE
+    edge = _OCTAVES * _REFINED_PER_OCTAVE
+    evaluate(list(range(-edge, edge + 1, coarse)))
+    for _ in range(_MAX_EXTENSIONS):
+        best, lowest, highest = min(tried, key=tried.get), min(tried), max(tried)
+        if np.isinf(tried[best]) or best == lowest:
+            evaluate([lowest - coarse * index for index in range(1, 2 * _STEPS_PER_OCTAVE + 1)])
+        elif best == highest:
+            evaluate([highest + coarse * index for index in range(1, 2 * _STEPS_PER_OCTAVE + 1)])
+        else:
+            break
+    best = min(tried, key=tried.get)
+    if np.isinf(tried[best]):
+        return BestTime(np.inf, np.nan)
+    evaluate([best + offset for offset in range(-coarse + 1, coarse)])
+    best = min(tried, key=tried.get)
+    return BestTime(float(tried[best]), float(centre * 2.0 ** (best / _REFINED_PER_OCTAVE)))

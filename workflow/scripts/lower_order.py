@@ -1,0 +1,127 @@
+"""Computes what must cease to matter as ε → 0: heterogeneity, staleness, the slowest worker."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as students_t
+
+from rasgd.figures import saving
+from rasgd.job import job
+from rasgd.run import simulate
+from rasgd.theory import best_step, stationary
+from rasgd.theory.instances import DiagonalQuadratic, spectrum_quadratic
+
+SKIPPED = 0.125  # first part of a simulated run that is left out of its time average
+
+
+def compute_lower_order(settings: dict, path_to_ratios: str, path_to_floors: str) -> None:
+    """Writes ratios of exact times of Rescaled ASGD and ratios of floors.
+
+    Args:
+        settings: of the experiment, as `experiment.read` gives them.
+        path_to_ratios: CSV with one row per effect (heterogeneity, staleness, slowest), parameter (ζ, ζ, τ_max) and ε;
+            measured is the median over instances, low and high their range, predicted the limit as ε → 0.
+        path_to_floors: CSV with one row per method and step; measured is floor(ζ)/floor(0) with its 95 % interval,
+            exact where low = high, predicted the limit as the step vanishes.
+    """
+    saving.save_csv(time_ratios(settings), path_to_ratios)
+    saving.save_csv(pd.concat([floor_ratios(settings, m) for m in settings["floor"]["methods"]]), path_to_floors)
+
+
+def time_ratios(settings: dict) -> pd.DataFrame:
+    @cache
+    def seconds(seed: int, zeta: float, times: tuple, epsilon: float, fresh: bool = False) -> float:
+        instance = quadratic(settings, zeta, seed).instance()
+        return best_step.best_time(instance, times, "rescaled", epsilon, fresh).seconds
+
+    usual, slowest = tuple(settings["compute_times"]), settings["slowest"]
+    stale, apart = settings["staleness"]["heterogeneity"], slowest["heterogeneity"]
+    reference = tuple(slowest["reference"])
+    rows = []
+    for epsilon in settings["epsilons"]:
+        ratios = {
+            ("heterogeneity", zeta): [
+                seconds(seed, zeta, usual, epsilon) / seconds(seed, 0.0, usual, epsilon)
+                for seed in settings["instance_seeds"]
+            ]
+            for zeta in settings["heterogeneity"]
+        }
+        ratios["staleness", stale] = [
+            seconds(seed, stale, usual, epsilon) / seconds(seed, stale, usual, epsilon, fresh=True)
+            for seed in settings["instance_seeds"]
+        ]
+        for times in map(tuple, slowest["compute_times"]):
+            ratios["slowest", max(times)] = [
+                seconds(seed, apart, times, epsilon) / seconds(seed, apart, reference, epsilon)
+                for seed in settings["instance_seeds"]
+            ]
+        rows += [
+            {
+                "effect": effect, "parameter": parameter, "epsilon": epsilon, "predicted": 1.0,
+                "measured": np.median(values), "low": min(values), "high": max(values),
+            }
+            for (effect, parameter), values in ratios.items()
+        ]  # fmt: skip
+    return pd.DataFrame(rows).sort_values(["effect", "parameter", "epsilon"], ascending=[True, True, False])
+
+
+def quadratic(settings: dict, zeta: float, seed: int) -> DiagonalQuadratic:
+    num_workers = len(settings["compute_times"])
+    return spectrum_quadratic(settings["curvatures"], num_workers, zeta, settings["noise"], settings["gap"], seed)
+
+
+def floor_ratios(settings: dict, method: str) -> pd.DataFrame:
+    """floor(ζ)/floor(0) at every step size, for one instance."""
+    runs, times, seed = settings["floor"], settings["compute_times"], settings["instance_seeds"][0]
+    both = [quadratic(settings, zeta, seed) for zeta in (runs["heterogeneity"], 0.0)]
+    exact = method == "rescaled"
+    steps = np.sort(runs["step_sizes"] + runs["exact_step_sizes"] * exact)[::-1]
+    if exact:
+        with_zeta, without = (stationary.stationary_error(q.instance(), times, method, steps).total for q in both)
+        measured, width = with_zeta / without, 0.0
+    else:
+        with_zeta, without = (simulated_floors(q, times, method, steps, runs) for q in both)
+        measured, width = ratio_of_means(with_zeta, without)
+    # A gradient of a worker drawn independently has variance σ² + ζ²; once every n of them, each worker has had its turn.
+    excess = (runs["heterogeneity"] / settings["noise"]) ** 2 if method == "concurrent" else 0.0
+    return pd.DataFrame(
+        {
+            "method": method, "step_size": steps, "predicted": 1.0 + excess, "measured": measured,
+            "low": measured - width, "high": measured + width,
+        }
+    )  # fmt: skip
+
+
+def simulated_floors(
+    given: DiagonalQuadratic, times: list[float], method: str, steps: np.ndarray, runs: dict
+) -> np.ndarray:
+    """Time averages of ‖∇F‖² [steps, schedules] from the minimiser on, mean over seeds: schedules are what varies."""
+    at_rest = DiagonalQuadratic(given.curvatures, given.b, given.noise_std, np.zeros_like(given.initial_point))
+    columns = []
+    for schedule_seed in runs["schedule_seeds"]:
+        result = simulate(
+            at_rest.problem(), method, times, list(steps), seed=runs["seeds"], until=runs["until"],
+            eval_every=runs["eval_every"], schedule_seed=schedule_seed,
+        )  # fmt: skip
+        late = result.metrics[result.metrics["time"] >= SKIPPED * runs["until"]]
+        columns.append(late.groupby("step_size")["grad_norm_sq"].mean().loc[list(steps)].to_numpy())
+    return np.stack(columns, axis=1)
+
+
+def ratio_of_means(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ratio of two paired means over the last axis and half its 95 % interval, by the jackknife."""
+    count = above.shape[1]
+    left_out = [(table.sum(axis=1, keepdims=True) - table) / (count - 1) for table in (above, below)]
+    ratios = left_out[0] / left_out[1]
+    error = np.sqrt((count - 1) * ratios.var(axis=1))
+    return above.mean(axis=1) / below.mean(axis=1), students_t.ppf(0.975, count - 1) * error
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], "lower_order"):
+        compute_lower_order(
+            settings=snakemake.params.settings,
+            path_to_ratios=snakemake.output.ratios,
+            path_to_floors=snakemake.output.floors,
+        )

@@ -1,0 +1,138 @@
+"""Computes the exact time to ε on quadratics adapted to ε, and simulates some of it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from rasgd import experiment
+from rasgd.figures import saving, summaries
+from rasgd.job import job
+from rasgd.run import simulate
+from rasgd.theory import best_step, complexity, first_passage, synchronous
+from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic
+from rasgd.theory.weights import mean_compute_time
+from rasgd.tuning import trailing_mean
+
+CONFIDENCE_FACTOR = 1.96  # standard errors in a 95 % interval
+HORIZON = 2.0  # of a simulated run, over the predicted time
+
+
+def compute_time_to_target(settings: dict, path_to_times: str) -> None:
+    """Writes one row per profile, ε, method, choice of S and choice of step.
+
+    Columns: steps is tuned or theory; batch is Malenia's S, batch_choice how it was chosen; seconds exact; scaled is
+    seconds·nε²/(ΔLσ²τ_A); over_rescaled the ratio to Rescaled ASGD's tuned time and predicted_ratio its limit as ε → 0;
+    bound Rescaled ASGD's four terms, without a constant, and lower_bound that of all methods; measured, low, high: time
+    of simulated runs with its 95 % interval, nan where there are none.
+
+    Args:
+        settings: of the experiment, as `experiment.read` gives them.
+        path_to_times: CSV to write.
+    """
+    rows = []
+    for profile, chosen in settings["profiles"].items():
+        times = np.array(chosen["compute_times"], dtype=float)
+        for epsilon in settings["epsilons"]:
+            quadratic = adapted_quadratic(epsilon, len(times), **settings["problem"])
+            table = pd.DataFrame(exact_times(quadratic, times, epsilon, settings["malenia_batches"]))
+            rows.append(with_theory(table, quadratic, times, epsilon).assign(profile=profile, epsilon=epsilon))
+    table = pd.concat(rows, ignore_index=True)
+    table[["measured", "low", "high"]] = np.nan
+    simulate_some(table, settings)
+    first = ["profile", "epsilon", "method", "steps", "batch_choice"]
+    saving.save_csv(table[first + [name for name in table if name not in first]], path_to_times)
+
+
+def exact_times(quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float, batches: list) -> Iterator[dict]:
+    """Rows of all methods at tuned and at theory's steps."""
+    instance, constants, n = quadratic.instance(), quadratic.constants(), len(times)
+    for method in ("rescaled", "minibatch"):
+        for steps in ("tuned", "theory"):
+            step = complexity.theory_step_size(method, constants, times, epsilon)
+            found = reached(instance, times, method, epsilon, step if steps == "theory" else None)
+            yield row(method, steps, found, batch_choice="none", batch=np.nan)
+    theory_batch = complexity.malenia_batch(constants.noise_variance, epsilon, n)
+    candidates = [(max(1.0, float(experiment.in_workers(batch, n))), "tuned") for batch in batches]
+    tuned = []
+    for batch, choice in [*candidates, (float(theory_batch), "theory")]:
+        twin, seconds = synchronous.malenia_twin(instance, times, batch)
+        found = reached(twin, seconds, "minibatch", epsilon, None)
+        if choice == "tuned":
+            tuned.append((found, batch))
+            continue
+        yield row("malenia", "tuned", found, batch_choice="theory", batch=batch)
+        step = complexity.theory_step_size("malenia", constants, times, epsilon, batch=batch)
+        found = reached(twin, seconds, "minibatch", epsilon, step)
+        yield row("malenia", "theory", found, batch_choice="theory", batch=batch)
+    found, batch = min(tuned)
+    yield row("malenia", "tuned", found, batch_choice="tuned", batch=batch)
+
+
+def reached(instance, times: np.ndarray, method: str, epsilon: float, step: float | None) -> best_step.BestTime:
+    """The time to ε at a step, or at the best one."""
+    if step is None:
+        return best_step.best_time(instance, times, method, epsilon)
+    return best_step.BestTime(float(first_passage.time_to_target(instance, times, method, step, epsilon)), step)
+
+
+def row(method: str, steps: str, found: best_step.BestTime, batch_choice: str, batch: float) -> dict:
+    return {
+        "method": method, "steps": steps, "batch_choice": batch_choice, "batch": batch, "step_size": found.step_size,
+        "seconds": found.seconds,
+    }  # fmt: skip
+
+
+def with_theory(table: pd.DataFrame, quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float) -> pd.DataFrame:
+    """The table with what bounds and limits say about it."""
+    # Equal curvatures allow ρ from 1 on; at √2 the exact ζ²(ρ) is finite.
+    constants = quadratic.constants()
+    unit = complexity.leading_term("rescaled", constants, times, epsilon)
+    own = table["seconds"][(table["method"] == "rescaled") & (table["steps"] == "tuned")].item()
+    spread = times.max() / mean_compute_time(times)
+    return table.assign(
+        scaled=table["seconds"] / unit,
+        over_rescaled=table["seconds"] / own,
+        predicted_ratio=np.where(table["method"] == "minibatch", spread, 1.0),
+        bound=complexity.rescaled_bound(constants, times, epsilon) / unit,
+        lower_bound=complexity.lower_bound(constants, times, epsilon) / unit,
+    )
+
+
+def simulate_some(table: pd.DataFrame, settings: dict) -> None:
+    """Fills in measured, low and high at the exact optimum's step and S."""
+    runs = settings["simulated"]
+    times = settings["profiles"][runs["profile"]]["compute_times"]
+    wanted = table[
+        (table["profile"] == runs["profile"])
+        & table["epsilon"].isin(runs["epsilons"])
+        & table["method"].isin(runs["methods"])
+        & (table["steps"] == "tuned")
+        & (table["batch_choice"] != "theory")
+    ]
+    for index, given in wanted.iterrows():
+        problem = adapted_quadratic(given["epsilon"], len(times), **settings["problem"]).problem()
+        options = {"S": given["batch"]} if given["method"] == "malenia" else {}
+        until = HORIZON * given["seconds"]
+        result = simulate(
+            problem, given["method"], times, given["step_size"], seed=range(runs["num_seeds"]), until=until,
+            eval_every=until / runs["evaluations"], **options,
+        )  # fmt: skip
+        at, values = summaries.by_replica(result.metrics.assign(schedule_seed=0), "grad_norm_sq")
+        table.loc[index, ["measured", "low", "high"]] = crossings(at, values, given["epsilon"])
+
+
+def crossings(at: np.ndarray, values: np.ndarray, epsilon: float) -> list[float]:
+    """When the mean over replicas, and the two ends of its pointwise 95 % interval, first reach ε.
+
+    First hits of resampled means would come too early: each of them may dip below ε where the exact mean does not.
+    """
+    smooth = trailing_mean(at, values)
+    mean, width = smooth.mean(axis=1), CONFIDENCE_FACTOR * smooth.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    ends = (mean, mean - width, mean + width)
+    return [float(at[np.argmax(end <= epsilon)]) if np.any(end <= epsilon) else np.inf for end in ends]
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], "time_to_target"):
+        compute_time_to_target(settings=snakemake.params.settings, path_to_times=snakemake.output.times)
