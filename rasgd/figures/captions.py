@@ -34,7 +34,8 @@ def figure_3_quadratic(settings: dict) -> str:
     return f"""‖∇F‖² against simulated time on quadratics with known noise σ and heterogeneity ζ, averaged over the last
         tenth of elapsed time; median and interquartile band over {num_replicas(settings["quadratic"])} seeds. Every
         method has the step size and own parameters that reach the dotted line, its case's smallest target, soonest on
-        tuning seeds. {ANOTHER_OBJECTIVE} {quadratic_setting(settings)}"""
+        tuning seeds. Dotted curves: exact expectation [derived], for the methods whose moments are known.
+        {ANOTHER_OBJECTIVE} {quadratic_setting(settings)}"""
 
 
 def figure_5_mnist(settings: dict) -> str:
@@ -76,7 +77,8 @@ def table_1_methods(settings: dict) -> str:
     return f"""What the methods cost and whose objective they minimise: theory beside what `quadratic` measured at the
         steps of its noise-dominated case. Leading term: of the time to an ε-stationary point, as the paper's comparison
         table has it (IA²SGD: from its literature); — where it has none. Memory: vectors of x's size the server holds
-        beside x. Idle: share of worker seconds. Wasted: share of computed gradients. Weight error: half the summed
+        beside x. Idle: share of worker seconds. Wasted: share of computed gradients; in theory yes
+        means that it can happen. Weight error: half the summed
         absolute difference between the workers' shares in all steps and 1/n; theory as t → ∞, measured at the horizon.
         † minimises another objective. {quadratic_setting(settings)}"""
 
@@ -84,8 +86,9 @@ def table_1_methods(settings: dict) -> str:
 def table_2_time_to_target(settings: dict) -> str:
     return f"""Simulated seconds until E‖∇F‖² averaged over seeds and over the last tenth of elapsed time is at most the
         target, at the options and step size that are fastest on tuning seeds; in brackets 95 % bootstrap intervals over
-        {num_replicas(settings["quadratic"])} reporting seeds. Last column: over Rescaled ASGD's time, resampling the
-        same seeds for both; theory gives τ_max/τ_A for Minibatch SGD where noise dominates and the target is small.
+        {num_replicas(settings["quadratic"])} reporting seeds. Exact: from the moments of the same method at the
+        same step, where they are known [derived]. Over Rescaled ASGD: ratio of times, resampling the same seeds for
+        both; beside it τ_max/τ_A, the ratio of the leading terms, for Minibatch SGD where noise dominates.
         "> horizon": not reached. * step size on the edge of what was tried. ‡ the horizon is less than 2.5 times this
         time. † minimises another objective. {quadratic_setting(settings)}"""
 

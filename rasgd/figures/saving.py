@@ -19,8 +19,8 @@ Cell = str | tuple[str, str]  # text for both formats, or (Markdown, LaTeX)
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "$": r"\$",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "–": "--",
-    "…": r"\ldots{}", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "²": "$^2$", "⁰": "$^0$", "ᵢ": "$_i$", "₁": "$_1$", "₂": "$_2$",
-    "τ": r"$\tau$", "σ": r"$\sigma$", "ζ": r"$\zeta$", "γ": r"$\gamma$", "β": r"$\beta$", "α": r"$\alpha$",
+    "…": r"\ldots{}", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "²": "$^2$", "⁰": "$^0$", "ᵢ": "$_i$", "₁": "$_1$",
+    "₂": "$_2$", "τ": r"$\tau$", "σ": r"$\sigma$", "ζ": r"$\zeta$", "γ": r"$\gamma$", "β": r"$\beta$", "α": r"$\alpha$",
     "ε": r"$\varepsilon$", "π": r"$\pi$", "Δ": r"$\Delta$", "∇": r"$\nabla$", "Σ": r"$\sum$", "‖": r"$\|$",
     "−": "$-$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "∞": r"$\infty$", "½": r"$\frac12$",
     "→": r"$\to$", "≠": r"$\ne$", "—": "---", "’": "'", "±": r"$\pm$", "✓": r"\checkmark", "∝": r"$\propto$",

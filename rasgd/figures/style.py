@@ -134,12 +134,22 @@ def legend_handles(methods: Sequence[str]) -> list:
 
 
 def log_axes(axes, x: bool = False) -> None:
-    """Makes y, and x if asked for, logarithmic with labels at powers of ten alone."""
-    from matplotlib.ticker import NullFormatter
+    """Makes y, and x if asked for, logarithmic: labels at powers of ten, at 1, 2, 5 too where there are few of these.
 
-    for axis, setter in ((axes.yaxis, axes.set_yscale), *([(axes.xaxis, axes.set_xscale)] if x else [])):
+    To be called when everything is drawn.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    for axis, setter, limits in (
+        (axes.yaxis, axes.set_yscale, axes.get_ylim),
+        *([(axes.xaxis, axes.set_xscale, axes.get_xlim)] if x else []),
+    ):
         setter("log")
         axis.set_minor_formatter(NullFormatter())
+        low, high = limits()
+        if high < 100 * low:
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def two_lines(label: str) -> str:

@@ -42,6 +42,33 @@ def quartiles(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return tuple(np.where(np.isnan(bound), np.inf, bound) for bound in (low, median, high))
 
 
+def quartile_table(times: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    """Columns time, median, lower_quartile and upper_quartile of the replicas' values `[m, replicas]`."""
+    import pandas as pd
+
+    low, median, high = quartiles(values)
+    return pd.DataFrame({"time": times, "median": median, "lower_quartile": low, "upper_quartile": high})
+
+
+def band_table(curves: pd.DataFrame, keys: Sequence[str], value: str, missing: float = np.inf) -> pd.DataFrame:
+    """The quartiles over replicas of a metric at every evaluation, for each combination of the key columns.
+
+    All combinations have the same times: where one has no rows, because all its replicas diverged, it counts as
+    `missing`.
+    """
+    import pandas as pd
+
+    times = np.sort(curves["time"].unique())
+    parts = []
+    for names, rows in curves.groupby(list(keys), sort=False):
+        table = quartile_table(*by_replica(rows, value, missing)).set_index("time").reindex(times, fill_value=missing)
+        table = table.reset_index()
+        for position, (key, name) in enumerate(zip(keys, names, strict=True)):
+            table.insert(position, key, name)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
 def first_times(times: np.ndarray, values: np.ndarray, target: float) -> np.ndarray:
     """First time at which each column's mean over the last tenth of elapsed time is at most the target, else inf.
 

@@ -31,9 +31,135 @@ rule figure_3_quadratic:
     params:
         cases=case_labels("quadratic"),
         targets=case_values("quadratic", "targets"),
+        problems=case_values("quadratic", "problem"),
+        compute_times=mean_times("quadratic"),
         caption=product_caption("figure_3_quadratic"),
         code=figure_code("figure_3_quadratic"),
     message:
         "Drawing how the gradient shrinks on quadratics"
     script:
         "../scripts/figure_3_quadratic.py"
+
+
+rule figure_5_mnist:
+    input:
+        curves=training_outputs("mnist", "curves"),
+    output:
+        **figure_outputs("figure_5_mnist"),
+    log:
+        f"{RESULTS}/logs/figure_5_mnist.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cases=case_labels("mnist"),
+        caption=product_caption("figure_5_mnist"),
+        code=figure_code("figure_5_mnist"),
+    message:
+        "Drawing the training loss on MNIST"
+    script:
+        "../scripts/figure_5_mnist.py"
+
+
+rule figure_6_slow_owners:
+    input:
+        curves=training_outputs("fashion_mnist", "curves"),
+        partition=f"{RESULTS}/partitions/fashion_mnist.npz",
+    output:
+        **figure_outputs("figure_6_slow_owners"),
+    log:
+        f"{RESULTS}/logs/figure_6_slow_owners.log",
+    conda:
+        "../../environment.yml"
+    params:
+        compute_times=mean_times("fashion_mnist")["slow_owners"],
+        caption=product_caption("figure_6_slow_owners"),
+        code=figure_code("figure_6_slow_owners"),
+    message:
+        "Drawing the accuracy on what slow workers own"
+    script:
+        "../scripts/figure_6_slow_owners.py"
+
+
+rule figure_7_step_sizes:
+    input:
+        quadratic=training_outputs("quadratic", "grid"),
+        mnist=training_outputs("mnist", "grid"),
+    output:
+        **figure_outputs("figure_7_step_sizes"),
+    log:
+        f"{RESULTS}/logs/figure_7_step_sizes.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cases={name: case_labels(name) for name in PRODUCTS["figure_7_step_sizes"]},
+        grids={name: SETTINGS[name]["step_sizes"]["grid"] for name in PRODUCTS["figure_7_step_sizes"]},
+        caption=product_caption("figure_7_step_sizes"),
+        code=figure_code("figure_7_step_sizes"),
+    message:
+        "Drawing how sensitive every method is to its step size"
+    script:
+        "../scripts/figure_7_step_sizes.py"
+
+
+rule figure_8_real_processes:
+    input:
+        curves=training_outputs("real_processes", "curves"),
+    output:
+        **figure_outputs("figure_8_real_processes"),
+    log:
+        f"{RESULTS}/logs/figure_8_real_processes.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cases=case_labels("real_processes"),
+        problems=case_values("real_processes", "problem"),
+        caption=product_caption("figure_8_real_processes"),
+        code=figure_code("figure_8_real_processes"),
+    message:
+        "Drawing runs on real processes over the virtual clock's"
+    script:
+        "../scripts/figure_8_real_processes.py"
+
+
+rule table_1_methods:
+    input:
+        runs=training_outputs("quadratic", "runs"),
+    output:
+        **table_outputs("table_1_methods"),
+    log:
+        f"{RESULTS}/logs/table_1_methods.log",
+    conda:
+        "../../environment.yml"
+    params:
+        case="noise_dominated",
+        target=min(case_values("quadratic", "targets")["noise_dominated"]),
+        compute_times=mean_times("quadratic")["noise_dominated"],
+        until=case_values("quadratic", "until")["noise_dominated"],
+        caption=product_caption("table_1_methods"),
+        code=figure_code("table_1_methods"),
+    message:
+        "Writing what every method costs, theory beside measurement"
+    script:
+        "../scripts/table_1_methods.py"
+
+
+rule table_2_time_to_target:
+    input:
+        curves=training_outputs("quadratic", "curves"),
+    output:
+        **table_outputs("table_2_time_to_target"),
+    log:
+        f"{RESULTS}/logs/table_2_time_to_target.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cases=case_labels("quadratic"),
+        problems=case_values("quadratic", "problem"),
+        compute_times=mean_times("quadratic"),
+        until=case_values("quadratic", "until"),
+        caption=product_caption("table_2_time_to_target"),
+        code=figure_code("table_2_time_to_target"),
+    message:
+        "Writing how long every method takes to every target"
+    script:
+        "../scripts/table_2_time_to_target.py"

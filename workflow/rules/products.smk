@@ -6,6 +6,12 @@ from rasgd.figures.captions import caption as caption_of
 PRODUCTS = {
     "figure_1_toy": ["toy"],
     "figure_3_quadratic": ["quadratic"],
+    "figure_5_mnist": ["mnist"],
+    "figure_6_slow_owners": ["fashion_mnist"],
+    "figure_7_step_sizes": ["quadratic", "mnist"],
+    "figure_8_real_processes": ["real_processes"],
+    "table_1_methods": ["quadratic"],
+    "table_2_time_to_target": ["quadratic"],
 }
 
 
@@ -82,3 +88,9 @@ def case_values(experiment, key):
     """One setting of every case."""
     cases = SETTINGS[experiment]["cases"]
     return {case: experiments.case_settings(SETTINGS[experiment], case)[key] for case in cases}
+
+
+def mean_times(experiment):
+    """Mean seconds per gradient of every worker, for every case."""
+    specs = case_values(experiment, "compute_times")
+    return {case: experiments.build_compute_times(spec).mean.tolist() for case, spec in specs.items()}

@@ -16,7 +16,10 @@ POSTER = {
     "asgd": [5, 1.74, 0.82, 0.56, 0.48, 0.46, 0.455],
 }
 # Where two objectives are smallest, with the side of the line on which there is room for the name.
-MINIMISERS = {-2 / 3: ("−2/3: F, the equal average", "top"), 1 / 2: ("1/2: the average weighted by arrivals", "bottom")}
+MINIMISERS = {
+    -2 / 3: ("−2/3 minimises F, the equal average", "top"),
+    1 / 2: ("1/2 minimises the average weighted by arrivals", "bottom"),
+}
 
 
 def draw_toy(path_to_curves: Sequence[str], caption: str, path_stem: Path) -> None:
@@ -35,7 +38,7 @@ def draw_toy(path_to_curves: Sequence[str], caption: str, path_stem: Path) -> No
         for value, (name, side) in MINIMISERS.items():
             axes.axhline(value, color=style.GUIDE_COLOUR, linewidth=0.7, linestyle=":")
             shift = (0, 4 if side == "bottom" else -3)
-            axes.annotate(f"minimiser {name}", (end, value), shift, textcoords="offset points", ha="right", va=side)
+            axes.annotate(name, (end, value), shift, textcoords="offset points", ha="right", va=side)
         for (source, method), rows in drawn.groupby(["source", "method"], sort=False):
             colour, marker = style.style(method)
             if source == "simulation":

@@ -7,15 +7,23 @@ import numpy as np
 import pandas as pd
 
 from rasgd.figures import saving, style, summaries
+from rasgd.figures.exact import ExactCase, exact_case
 from rasgd.job import job
 from rasgd.methods import METHODS
 from rasgd.tuning import trailing_mean
 
+EXACT = {"color": "0.1", "linestyle": ":", "linewidth": 1.0, "zorder": 5}
 NUM_TIMES = 80  # evenly spread on the logarithmic axis
 
 
 def draw_quadratic(
-    path_to_curves: Sequence[str], cases: dict[str, str], targets: dict[str, list[float]], caption: str, path_stem: Path
+    path_to_curves: Sequence[str],
+    cases: dict[str, str],
+    targets: dict[str, list[float]],
+    problems: dict[str, dict],
+    compute_times: dict[str, Sequence[float]],
+    caption: str,
+    path_stem: Path,
 ) -> None:
     """Writes the figure: one column per case, methods that minimise F above those that do not.
 
@@ -23,11 +31,14 @@ def draw_quadratic(
         path_to_curves: metric rows of the methods.
         cases: their labels.
         targets: values of E‖∇F‖² by case; the curves drawn are tuned for the smallest.
+        problems: by case, the settings of its quadratic.
+        compute_times: by case, seconds per gradient of every worker.
         caption: plain text.
         path_stem: of the files to write.
     """
     curves = summaries.read_tables(path_to_curves)
-    drawn = pd.concat([bands(curves, case, min(targets[case])) for case in cases], ignore_index=True)
+    exact = {case: exact_case(problems[case], compute_times[case]) for case in cases}
+    drawn = pd.concat([bands(curves, case, min(targets[case]), exact[case]) for case in cases], ignore_index=True)
     methods = style.in_order(drawn["method"])
     groups = {
         "minimise F": [method for method in methods if METHODS[method].right_objective],
@@ -50,7 +61,8 @@ def draw_quadratic(
         for row, (title, group) in enumerate(groups.items()):
             legend = figure.add_subplot(grid[row, -1])
             legend.set_axis_off()
-            legend.legend(handles=style.legend_handles(group), title=title, loc="center left", alignment="left")
+            handles = [*style.legend_handles(group), exact_handle()]
+            legend.legend(handles=handles, title=title, loc="center left", alignment="left")
         saving.save_figure(figure, path_stem, drawn, caption)
 
 
@@ -58,11 +70,21 @@ def draw_methods(axes, drawn: pd.DataFrame, methods: Sequence[str]) -> None:
     for method in methods:
         rows = drawn[drawn["method"] == method]
         style.draw_band(axes, method, rows["time"], rows["lower_quartile"], rows["median"], rows["upper_quartile"])
+        axes.plot(rows["time"], rows["exact"], **EXACT)
     style.log_axes(axes, x=True)
 
 
-def bands(curves: pd.DataFrame, case: str, target: float) -> pd.DataFrame:
-    """Median and quartiles over seeds of ‖∇F‖² averaged over the last tenth of elapsed time, at NUM_TIMES times."""
+def exact_handle():
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **EXACT, label="exact E‖∇F‖²")
+
+
+def bands(curves: pd.DataFrame, case: str, target: float, exact: ExactCase) -> pd.DataFrame:
+    """Median and quartiles over seeds of ‖∇F‖² at NUM_TIMES times, and its exact expectation where that is known.
+
+    All are averages over the last tenth of elapsed time.
+    """
     curves = curves[(curves["case"] == case) & (curves["target"] == target)]
     shown = log_spaced(np.sort(curves["time"].unique()))
     parts = []
@@ -70,11 +92,11 @@ def bands(curves: pd.DataFrame, case: str, target: float) -> pd.DataFrame:
         times, values = summaries.by_replica(rows, "grad_norm_sq")
         with np.errstate(invalid="ignore"):  # inf − inf after a divergence
             smooth = trailing_mean(times, values)
-        low, median, high = summaries.quartiles(np.where(np.isnan(smooth), np.inf, smooth))
-        table = pd.DataFrame({"time": times, "median": median, "lower_quartile": low, "upper_quartile": high})
-        table = table.set_index("time").reindex(shown).reset_index()
+        table = summaries.quartile_table(times, np.where(np.isnan(smooth), np.inf, smooth))
+        table["exact"] = trailing_mean(times, exact.curve(method, rows["step_size"].iloc[0], times))
+        table = table.set_index("time").reindex(shown, fill_value=np.inf).reset_index()
         parts.append(table.assign(case=case, method=method, target=target))
-    columns = ["case", "method", "target", "time", "median", "lower_quartile", "upper_quartile"]
+    columns = ["case", "method", "target", "time", "median", "lower_quartile", "upper_quartile", "exact"]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
@@ -91,6 +113,8 @@ if "snakemake" in globals():
             path_to_curves=snakemake.input.curves,
             cases=snakemake.params.cases,
             targets=snakemake.params.targets,
+            problems=snakemake.params.problems,
+            compute_times=snakemake.params.compute_times,
             caption=snakemake.params.caption,
             path_stem=Path(snakemake.output.png).with_suffix(""),
         )
