@@ -26,17 +26,19 @@ TINY = {
 TARGETS = ["figure_1", "figure_3"]
 
 
+def copy_of_project(copy: Path) -> Path:
+    """What the workflow needs, in a folder of its own."""
+    for name in ("config", "profiles", "rasgd", "workflow"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy2(ROOT / name, copy / name)
+    return copy
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A copy of the project whose two experiments are done."""
-    copy = tmp_path_factory.mktemp("project") / "rasgd"
-    for name in ("Snakefile", "environment.yml", "config", "profiles", "rasgd", "workflow"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            copy.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, copy / name)
+    copy = copy_of_project(tmp_path_factory.mktemp("project") / "rasgd")
     for name, smaller in TINY.items():
         path = copy / f"config/experiments/{name}.yaml"
         config = yaml.safe_load(path.read_text())
