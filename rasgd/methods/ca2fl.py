@@ -43,14 +43,21 @@ class Ca2fl(Method):
     def step(self) -> None:
         if self.mean is None:
             self.mean = self.buffer[0][1].new_zeros(self.buffer[0][1].shape)
-        direction = self.mean.clone()
+        total = self.mean.new_zeros(self.mean.shape)
         for worker, gradient in self.buffer:
-            direction.add_(self.change(worker, gradient), alpha=1 / self.K)
-        self.update(direction)
+            self.add_change(total, worker, gradient, 1.0)
+        self.update(self.mean.add(total, alpha=1 / self.K))
+        newest = dict(self.buffer)  # a later gradient of a worker replaces an earlier one
+        self.mean.add_(total, alpha=1 / self.num_workers)
         for worker, gradient in self.buffer:
-            self.mean.add_(self.change(worker, gradient), alpha=1 / self.num_workers)
+            if gradient is not newest[worker]:
+                self.add_change(self.mean, worker, gradient, -1 / self.num_workers)
+        for worker, gradient in newest.items():
             self.cache[worker] = gradient
         self.buffer = []
 
-    def change(self, worker: int, gradient):
-        return gradient if self.cache[worker] is None else gradient - self.cache[worker]
+    def add_change(self, total, worker: int, gradient, scale: float) -> None:
+        """total ← total + scale·(g − hᵢ)."""
+        total.add_(gradient, alpha=scale)
+        if self.cache[worker] is not None:
+            total.sub_(self.cache[worker], alpha=scale)

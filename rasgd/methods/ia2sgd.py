@@ -34,7 +34,8 @@ class Ia2sgd(Method):
             if not self.missing:
                 self.mean = sum(self.table[1:], self.table[0].clone()).div_(self.num_workers)
             return [Job(i)]
-        self.mean.add_(g - self.table[i], alpha=1 / self.num_workers)
+        # The old entry's memory takes the change: one vector less to write to.
+        self.mean.sub_(self.table[i].sub_(g), alpha=1 / self.num_workers)
         self.table[i] = g
         self.update(self.mean)
         return [Job(i)]

@@ -48,15 +48,15 @@ class Ringleader(Method):
         averages, counts = table["averages"], table["counts"]
         counts[worker] += 1
         if counts[worker] == 1:
-            averages[worker] = gradient
-            change = gradient
-        else:
-            change = (gradient - averages[worker]).div_(counts[worker])
-            averages[worker].add_(change)
+            averages[worker] = change = gradient
+        else:  # an average moves by the difference to it over the count
+            change = gradient.sub_(averages[worker])
+            averages[worker].add_(change, alpha=1 / counts[worker])
+        share = 1 / (counts[worker] * self.num_workers)
         if table["mean"] is None:
-            table["mean"] = change / self.num_workers
+            table["mean"] = change * share
         else:
-            table["mean"].add_(change, alpha=1 / self.num_workers)
+            table["mean"].add_(change, alpha=share)
 
     def receive(self, arrival: Arrival) -> list[Job]:
         i = arrival.worker
