@@ -19,7 +19,7 @@ _HOMES = {
     "rasgd.trace": ("read_trace", "write_trace"),
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),
     "rasgd.methods": ("METHODS", "Arrival", "Job", "Method"),
-    "rasgd.problems": ("Network", "Problem", "Quadratic", "random_quadratic"),
+    "rasgd.problems": ("Logistic", "Network", "Problem", "Quadratic", "random_quadratic"),
     "rasgd.compute_times": ("ComputeTimes", "FixedTimes", "NoisyTimes", "RecordedTimes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
