@@ -10,6 +10,7 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/products.smk"
+include: "workflow/rules/theory.smk"
 
 
 rule all:

@@ -21,8 +21,19 @@ def read_settings():
     return settings
 
 
+def read_theory_settings():
+    """The settings of the experiments that are computed rather than trained, at this scale, checked."""
+    schema = experiments.read_yaml(Path(workflow.basedir) / "workflow/schemas/theory.schema.yaml")
+    settings = {}
+    for path in sorted(Path("config/theory").glob("*.yaml")):
+        settings[path.stem] = experiments.read(path, config["scale"])
+        experiments.check_schema({path.stem: settings[path.stem]}, schema, str(path))
+    return settings
+
+
 try:
     SETTINGS = read_settings()
+    THEORY_SETTINGS = read_theory_settings()
 except ValueError as error:
     sys.exit(f"error: {error}")
 
@@ -61,10 +72,7 @@ def training_settings(experiment, method):
 
 
 def source_hashes(experiment, method):
-    return {
-        backend: provenance.source_hash(method, backend)
-        for backend in SETTINGS[experiment]["backends"]
-    }
+    return {backend: provenance.source_hash(method, backend) for backend in SETTINGS[experiment]["backends"]}
 
 
 def training_outputs(experiment, table):

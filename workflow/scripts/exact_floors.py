@@ -119,7 +119,7 @@ def stability_rows(
 
 
 if "snakemake" in globals():
-    with job(snakemake.log[0], "stationary_error"):
+    with job(snakemake.log[0], "exact_floors"):
         compute_stationary_error(
             settings=snakemake.params.settings,
             path_to_floors=snakemake.output.floors,

@@ -83,7 +83,7 @@ def floor_ratios(settings: dict, method: str) -> pd.DataFrame:
     else:
         with_zeta, without = (simulated_floors(q, times, method, steps, runs) for q in both)
         measured, width = ratio_of_means(with_zeta, without)
-    # A gradient of a worker drawn independently has variance σ² + ζ²; once every n of them, each worker has had its turn.
+    # Gradients of workers drawn independently have variance σ² + ζ²; in permutations their differences cancel.
     excess = (runs["heterogeneity"] / settings["noise"]) ** 2 if method == "concurrent" else 0.0
     return pd.DataFrame(
         {
@@ -119,7 +119,7 @@ def ratio_of_means(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np
 
 
 if "snakemake" in globals():
-    with job(snakemake.log[0], "lower_order"):
+    with job(snakemake.log[0], "exact_ratios"):
         compute_lower_order(
             settings=snakemake.params.settings,
             path_to_ratios=snakemake.output.ratios,

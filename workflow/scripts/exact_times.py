@@ -30,6 +30,9 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
         settings: of the experiment, as `experiment.read` gives them.
         path_to_times: CSV to write.
     """
+    if settings["simulated"]["profile"] not in settings["profiles"]:
+        known = ", ".join(settings["profiles"])
+        raise ValueError(f"simulated.profile must be one of {known}, got {settings['simulated']['profile']!r}")
     rows = []
     for profile, chosen in settings["profiles"].items():
         times = np.array(chosen["compute_times"], dtype=float)
@@ -134,5 +137,5 @@ def crossings(at: np.ndarray, values: np.ndarray, epsilon: float) -> list[float]
 
 
 if "snakemake" in globals():
-    with job(snakemake.log[0], "time_to_target"):
+    with job(snakemake.log[0], "exact_times"):
         compute_time_to_target(settings=snakemake.params.settings, path_to_times=snakemake.output.times)

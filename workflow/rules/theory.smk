@@ -1,0 +1,137 @@
+# Experiments that are computed by exact theory, with a few runs beside it, and the figures they make. Expects from the
+# Snakefile: THEORY_SETTINGS, and what products.smk defines.
+
+# Experiment → its tables, below its folder in the results.
+THEORY_TABLES = {
+    "stationary_error": ["floors", "stability"],
+    "time_to_target": ["times"],
+    "lower_order": ["ratios", "floors"],
+}
+THEORY_PRODUCTS = {
+    "figure_2_stationary_error": ["stationary_error"],
+    "figure_4_time_to_target": ["time_to_target", "lower_order"],
+}
+
+
+def theory_outputs(experiment):
+    """Table → file."""
+    return {table: f"{RESULTS}/{experiment}/{table}.csv" for table in THEORY_TABLES[experiment]}
+
+
+def theory_code(script, methods):
+    """Hashes of the code behind a computation and behind the runs beside it."""
+    return [figure_code(script), *(provenance.source_hash(method) for method in methods)]
+
+
+def theory_product_files(product):
+    tables = [path for experiment in THEORY_PRODUCTS[product] for path in theory_outputs(experiment).values()]
+    return product_files(product) + tables
+
+
+for product in THEORY_PRODUCTS:
+    ITEMS["_".join(product.split("_")[:2])] = theory_product_files(product)
+    ALL_PRODUCTS += theory_product_files(product)
+
+
+rule exact_floors:
+    output:
+        **theory_outputs("stationary_error"),
+    log:
+        f"{RESULTS}/logs/exact_floors.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=THEORY_SETTINGS["stationary_error"],
+        code=theory_code("exact_floors", THEORY_SETTINGS["stationary_error"]["methods"]),
+    message:
+        "Computing where constant steps settle and which are stable"
+    script:
+        "../scripts/exact_floors.py"
+
+
+rule exact_times:
+    output:
+        **theory_outputs("time_to_target"),
+    log:
+        f"{RESULTS}/logs/exact_times.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=THEORY_SETTINGS["time_to_target"],
+        code=theory_code("exact_times", THEORY_SETTINGS["time_to_target"]["simulated"]["methods"]),
+    message:
+        "Computing times to ever smaller targets"
+    script:
+        "../scripts/exact_times.py"
+
+
+rule exact_ratios:
+    output:
+        **theory_outputs("lower_order"),
+    log:
+        f"{RESULTS}/logs/exact_ratios.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=THEORY_SETTINGS["lower_order"],
+        code=theory_code("exact_ratios", THEORY_SETTINGS["lower_order"]["floor"]["methods"]),
+    message:
+        "Computing what heterogeneity, staleness and the slowest worker cost as targets shrink"
+    script:
+        "../scripts/exact_ratios.py"
+
+
+rule figure_2_stationary_error:
+    input:
+        **theory_outputs("stationary_error"),
+    output:
+        **figure_outputs("figure_2_stationary_error"),
+    log:
+        f"{RESULTS}/logs/figure_2_stationary_error.log",
+    conda:
+        "../../environment.yml"
+    params:
+        caption=caption_of("figure_2_stationary_error", THEORY_SETTINGS, config["scale"]),
+        code=figure_code("figure_2_stationary_error"),
+    message:
+        "Drawing floors against step sizes"
+    script:
+        "../scripts/figure_2_stationary_error.py"
+
+
+rule figure_4_time_to_target:
+    input:
+        times=theory_outputs("time_to_target")["times"],
+        ratios=theory_outputs("lower_order")["ratios"],
+        floors=theory_outputs("lower_order")["floors"],
+    output:
+        **figure_outputs("figure_4_time_to_target"),
+    log:
+        f"{RESULTS}/logs/figure_4_time_to_target.log",
+    conda:
+        "../../environment.yml"
+    params:
+        profiles={name: own["label"] for name, own in THEORY_SETTINGS["time_to_target"]["profiles"].items()},
+        caption=caption_of("figure_4_time_to_target", THEORY_SETTINGS, config["scale"]),
+        code=figure_code("figure_4_time_to_target"),
+    message:
+        "Drawing times to target over their leading term, and what is of lower order"
+    script:
+        "../scripts/figure_4_time_to_target.py"
+
+
+for experiment in THEORY_SETTINGS:
+
+    rule:
+        name:
+            experiment
+        input:
+            theory_outputs(experiment).values(),
+            [
+                path
+                for product, sources in THEORY_PRODUCTS.items()
+                if experiment in sources
+                for path in product_files(product)
+            ],
+        message:
+            f"Everything of the experiment {experiment} is there"

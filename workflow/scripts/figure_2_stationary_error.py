@@ -1,0 +1,91 @@
+"""Draws where constant steps settle: exact floors, simulated ones, what is left of them as the step vanishes."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rasgd.figures import saving, style
+from rasgd.job import job
+
+
+def draw_stationary_error(path_to_floors: str, path_to_stability: str, caption: str, path_stem: Path) -> None:
+    """Writes the figure: the whole floor beside its part that is no noise, both against the step size.
+
+    Args:
+        path_to_floors: floors by method and step size.
+        path_to_stability: largest stable steps.
+        caption: plain text.
+        path_stem: of the files to write.
+    """
+    floors = pd.read_csv(path_to_floors)
+    largest = pd.read_csv(path_to_stability).groupby("method")["largest_stable_step"].first()
+    drawn = floors.assign(largest_stable_step=floors["method"].map(largest))
+    methods = style.in_order(drawn["method"])
+    with style.settings():
+        figure = style.new_figure(height_inches=2.7)
+        whole, bias = figure.subplots(1, 2)
+        for method in methods:
+            rows = drawn[drawn["method"] == method]
+            draw_floor(whole, method, rows)
+            draw_bias(bias, method, rows)
+        whole.set(ylabel="floor of E‖∇F‖²", title="bias and noise")
+        bias.set(ylabel="‖∇F‖² on the limit cycle", title="bias alone")
+        for axes in (whole, bias):
+            axes.set_xlabel("step size γ")
+            style.log_axes(axes, x=True)
+        figure.legend(handles=legend(methods), loc="outside lower center", ncols=3)
+        saving.save_figure(figure, path_stem, drawn, caption)
+
+
+def draw_floor(axes, method: str, rows: pd.DataFrame) -> None:
+    """The exact floor, its small-step law, simulated points with intervals, and the largest stable step."""
+    colour, marker = style.style(method)
+    axes.plot(rows["step_size"], rows["predicted"], color=colour, linestyle=style.line_style(method))
+    axes.plot(rows["step_size"], rows["small_step"], color=colour, linewidth=0.7, linestyle=":")
+    some = rows.dropna(subset="measured")
+    errors = np.maximum([some["measured"] - some["low"], some["high"] - some["measured"]], 0)
+    axes.errorbar(
+        some["step_size"], some["measured"], errors, color=colour, marker=marker, markerfacecolor="white",
+        linestyle="none", capsize=2, elinewidth=0.8,
+    )  # fmt: skip
+    draw_largest_step(axes, method, rows)
+
+
+def draw_bias(axes, method: str, rows: pd.DataFrame) -> None:
+    colour, _ = style.style(method)
+    if (rows["predicted_bias"] > 0).any():
+        axes.plot(rows["step_size"], rows["predicted_bias"], color=colour, linestyle=style.line_style(method))
+        draw_largest_step(axes, method, rows)
+    limit = rows["limit"].iloc[0]
+    if limit > 0:
+        axes.axhline(limit, color=style.GUIDE_COLOUR, linewidth=0.7, linestyle=":")
+        place = (rows["step_size"].min(), limit)
+        axes.annotate(r"$\|\nabla F(x_p)\|^2$", place, (0, -3), textcoords="offset points", va="top")
+
+
+def draw_largest_step(axes, method: str, rows: pd.DataFrame) -> None:
+    axes.axvline(rows["largest_stable_step"].iloc[0], color=style.style(method).colour, linewidth=0.6, alpha=0.6)
+
+
+def legend(methods: list[str]) -> list:
+    from matplotlib.lines import Line2D
+
+    grey = {"color": style.GUIDE_COLOUR}
+    return [
+        *(Line2D([], [], color=h.get_color(), linestyle=h.get_linestyle(), label=h.get_label()) for h in
+          style.legend_handles(methods)),
+        Line2D([], [], marker="o", markerfacecolor="white", linestyle="none", label="simulated, 95 % interval", **grey),
+        Line2D([], [], linestyle=":", linewidth=0.7, label="as γ → 0", **grey),
+        Line2D([], [], linewidth=0.6, alpha=0.6, label="largest stable step", **grey),
+    ]  # fmt: skip
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], "figure_2_stationary_error"):
+        draw_stationary_error(
+            path_to_floors=snakemake.input.floors,
+            path_to_stability=snakemake.input.stability,
+            caption=snakemake.params.caption,
+            path_stem=Path(snakemake.output.png).with_suffix(""),
+        )
