@@ -7,9 +7,13 @@ import logging
 import math
 import os
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from rasgd.files import replacing
 
@@ -51,10 +55,11 @@ def client_of(uri: str):
 def import_experiment(
     records: Iterable[Record],
     name: str,
-    tags: dict[str, str],
+    page: Callable[[str, dict[str, str], str], dict[str, str]],
     uri: str,
     results: str | os.PathLike,
     path_to_receipt: str | os.PathLike,
+    commit: str | None = None,
     report: Callable[[float], None] = lambda fraction: None,
 ) -> dict[str, int]:
     """Makes an MLflow experiment hold exactly these runs, and writes down which run is which.
@@ -65,10 +70,11 @@ def import_experiment(
     Args:
         records: what the experiment consists of.
         name: of the MLflow experiment.
-        tags: of the experiment.
+        page: tags of the experiment, made from its id, the run ids by run key, and the version of MLflow.
         uri: of the store, see `tracking_uri`.
         results: folder beside whose database the artifacts are kept, for a local store.
         path_to_receipt: JSON to write: store, experiment, and run id by run key.
+        commit: of the source, noted with runs that are added; it alone never replaces one.
         report: told the fraction done.
 
     Returns:
@@ -82,14 +88,15 @@ def import_experiment(
     artifacts = (Path(results) / "mlflow-artifacts" / name).absolute().as_uri() if uri.startswith("sqlite:") else None
     try:
         experiment_id = experiment_of(client, name, artifacts)
-        receipt, counts = synchronise(client, experiment_id, wanted, report)
+        run_ids, counts = synchronise(client, experiment_id, wanted, commit, report)
+        tags = page(experiment_id, run_ids, version("mlflow"))
         for key, value in tags.items():
             client.set_experiment_tag(experiment_id, key, value)
     except Exception as error:
         raise ValueError(f"MLflow at {without_password(uri)} refused: {first_line(error)}") from error
     content = {"tracking_uri": without_password(uri), "experiment": name, "experiment_id": experiment_id}
     with replacing(path_to_receipt) as temporary:
-        temporary.write_text(json.dumps(content | {"runs": receipt}, indent=1) + "\n")
+        temporary.write_text(json.dumps(content | {"runs": run_ids}, indent=1) + "\n")
     return counts
 
 
@@ -103,11 +110,11 @@ def experiment_of(client, name: str, artifacts: str | None) -> str:
     return experiment.experiment_id
 
 
-def synchronise(client, experiment_id: str, wanted: dict[str, Record], report) -> tuple[dict, dict]:
+def synchronise(client, experiment_id: str, wanted: dict[str, Record], commit, report) -> tuple[dict, dict]:
     """Run ids by run key, and how many runs were added, replaced, unchanged, deleted."""
     present = {}
     counts = dict.fromkeys(("added", "replaced", "unchanged", "deleted"), 0)
-    for run in runs_of(client, experiment_id):
+    for run in list(runs_of(client, experiment_id)):  # all pages first: deleting would move what the next one holds
         record = wanted.get(run.data.tags["run_key"])
         same = record is not None and run.data.tags.get("content_hash") == record.content_hash
         if same and run.info.status == "FINISHED" and record.key not in present:
@@ -119,7 +126,7 @@ def synchronise(client, experiment_id: str, wanted: dict[str, Record], report) -
     missing = [record for key, record in wanted.items() if key not in present]
     for number, record in enumerate(missing):
         report(number / len(missing))
-        present[record.key] = add_run(client, experiment_id, record)
+        present[record.key] = add_run(client, experiment_id, record, commit)
     counts["added"] = len(missing) - counts["replaced"]
     return {key: present[key] for key in wanted}, counts
 
@@ -135,12 +142,14 @@ def runs_of(client, experiment_id: str) -> Iterator:
             return
 
 
-def add_run(client, experiment_id: str, record: Record) -> str:
+def add_run(client, experiment_id: str, record: Record, commit: str | None) -> str:
     """Writes one run; until it is complete its status is RUNNING, so an interrupted import is seen."""
     from mlflow.entities import Param
 
     tags = {"run_key": record.key, "content_hash": record.content_hash, **record.tags}
-    run = client.create_run(experiment_id, START_MILLISECONDS, tags, run_name=record.name)
+    if commit:
+        tags["mlflow.source.git.commit"] = commit
+    run = client.create_run(experiment_id, moment(record, 0.0), tags, run_name=record.name)
     run_id = run.info.run_id
     metrics = metrics_of(record)
     params = [Param(key, value) for key, value in record.params.items()]
@@ -149,7 +158,7 @@ def add_run(client, experiment_id: str, record: Record) -> str:
     for path in record.files:
         client.log_artifact(run_id, str(path))
     last = record.seconds[-1] if len(record.seconds) else 0.0
-    client.set_terminated(run_id, "FINISHED", moment(last))
+    client.set_terminated(run_id, "FINISHED", moment(record, last))
     return run_id
 
 
@@ -158,17 +167,43 @@ def metrics_of(record: Record) -> list:
     from mlflow.entities import Metric
 
     last_step = int(record.steps[-1]) if len(record.steps) else 0
-    end = moment(record.seconds[-1] if len(record.seconds) else 0.0)
+    end = moment(record, record.seconds[-1] if len(record.seconds) else 0.0)
     metrics = [Metric(name, value, end, last_step) for name, value in record.metrics.items()]
-    moments = [moment(seconds) for seconds in record.seconds.tolist()]
+    moments = [moment(record, seconds) for seconds in record.seconds.tolist()]
     for name, values in record.curves.items():
         points = zip(values.tolist(), moments, record.steps.tolist(), strict=True)
         metrics += [Metric(name, value, time, step) for value, time, step in points if math.isfinite(value)]
     return metrics
 
 
-def moment(seconds: float) -> int:
-    return START_MILLISECONDS + round(1000 * seconds)
+def moment(record: Record, seconds: float) -> int:
+    """MLflow's time of a simulated one; a run of lower rank starts a second later, as newer runs are listed first."""
+    return START_MILLISECONDS - 1000 * record.rank + round(1000 * seconds)
+
+
+def holds(uri: str, path_to_receipt: str | os.PathLike) -> bool:
+    """Whether the store still has the runs of a receipt. A local database is looked into, a server is believed."""
+    try:
+        receipt = json.loads(Path(path_to_receipt).read_text())
+        wanted, experiment_id = set(receipt["runs"].values()), receipt["experiment_id"]
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    if not uri.startswith("sqlite:///"):
+        return True
+    query = """SELECT run_uuid FROM runs JOIN experiments USING (experiment_id)
+        WHERE experiment_id = ? AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"""
+    try:
+        with closing(sqlite3.connect(f"file:{quote(uri.removeprefix('sqlite:///'))}?mode=ro", uri=True)) as database:
+            return wanted <= {row[0] for row in database.execute(query, [experiment_id])}
+    except sqlite3.Error as error:
+        return "locked" in str(error)  # somebody is writing to it
+
+
+def discard_lost_receipt(uri: str, path_to_receipt: str | os.PathLike) -> None:
+    """Removes a receipt whose runs are no longer in the store, so that they are imported again."""
+    path = Path(path_to_receipt)
+    if path.is_file() and not holds(uri, path):
+        path.unlink()
 
 
 def without_password(uri: str) -> str:

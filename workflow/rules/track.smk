@@ -2,6 +2,11 @@
 # the figures and tables of the experiment.
 from rasgd import tracking
 
+STORE = tracking.tracking_uri(config["results"], config.get("tracking_uri"))
+for experiment in EXPERIMENTS:
+    # Somebody may have deleted the database, or runs in it: then the receipt is no longer true.
+    tracking.discard_lost_receipt(STORE, f"{RESULTS}/tracking/{experiment}.json")
+
 
 rule track:
     input:
@@ -20,10 +25,12 @@ rule track:
     params:
         scale=config["scale"],
         title=lambda wildcards: SETTINGS[wildcards.experiment]["title"],
+        cases=lambda wildcards: case_labels(wildcards.experiment),
         source_hashes=lambda wildcards: {
             method: source_hashes(wildcards.experiment, method) for method in SETTINGS[wildcards.experiment]["methods"]
         },
-        uri=tracking.tracking_uri(config["results"], config.get("tracking_uri")),
+        tracking_uri=config.get("tracking_uri"),
+        store=tracking.without_password(STORE),  # not read: with another store, runs are imported again
         results=config["results"],
     message:
         "Mirroring {wildcards.experiment} in MLflow"
