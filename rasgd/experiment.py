@@ -18,6 +18,7 @@ import numpy as np
 from rasgd import compute_times, methods
 
 SCALES = ("smoke", "laptop", "paper")
+KINDS_ON_DATA = ("network", "logistic")  # kinds of problems whose workers own samples of a data set
 
 
 def read(path: str | Path, scale: str) -> dict:
@@ -253,11 +254,11 @@ def partition_settings(config: dict) -> dict | None:
     Raises:
         ValueError: if cases on data have different numbers of workers, or there is no data for them.
     """
-    on_data = [case for case in config["cases"] if case_settings(config, case)["problem"]["kind"] == "network"]
+    on_data = [case for case in config["cases"] if case_settings(config, case)["problem"]["kind"] in KINDS_ON_DATA]
     if not on_data:
         return None
     if "data" not in config:
-        raise ValueError(f"data must be given for the network of case {on_data[0]}")
+        raise ValueError(f"data must be given for the problem of case {on_data[0]}")
     times = [build_compute_times(case_settings(config, case)["compute_times"]) for case in on_data]
     if len({t.num_workers for t in times}) > 1:
         raise ValueError(f"cases {', '.join(on_data)} share a partition, so they need the same number of workers")
@@ -285,7 +286,7 @@ def build_problem(settings: dict, num_workers: int, path_to_dataset=None, path_t
         return problems.random_quadratic(
             num_workers=num_workers, **{k: v for k, v in spec.items() if k != "num_workers"}
         )
-    if kind == "network":
+    if kind in KINDS_ON_DATA:
         from rasgd import datasets, partition
 
         data, parts = datasets.read(path_to_dataset), partition.read(path_to_partition).indices
@@ -293,14 +294,39 @@ def build_problem(settings: dict, num_workers: int, path_to_dataset=None, path_t
             raise ValueError(
                 f"{path_to_partition} deals the data to {len(parts)} workers, the experiment has {num_workers}"
             )
-        widths = (data.train_inputs.shape[1], *spec.pop("hidden_widths"), data.num_classes)
-        return problems.Network(
-            data.train_inputs,
-            data.train_labels,
-            parts,
-            widths,
-            test_inputs=data.test_inputs,
-            test_labels=data.test_labels,
-            **spec,
+        return build_classification(kind, spec, data, parts, build_compute_times(settings["compute_times"]).mean)
+    allowed = ", ".join(("quadratic", "random_quadratic", *KINDS_ON_DATA))
+    raise ValueError(f"problem.kind must be one of {allowed}, got {kind!r}")
+
+
+def build_classification(kind: str, spec: dict, data, parts: list, seconds: np.ndarray):
+    """A problem on partitioned data.
+
+    Args:
+        kind: network or logistic.
+        spec: settings of the problem beside its kind. pool and label_noise change the data; a weighting
+            "arrival_frequency" stands for pᵢ ∝ 1/τᵢ, all other keys are arguments of the problem.
+        data: the data set.
+        parts: samples of every worker.
+        seconds: mean compute times τ, `[n]`.
+    """
+    from rasgd import data_preparation, problems
+
+    arguments = {key: value for key, value in spec.items() if key not in ("pool", "label_noise", "hidden_widths")}
+    inputs, test_inputs, labels = data.train_inputs, data.test_inputs, data.train_labels
+    if "pool" in spec:
+        inputs, test_inputs = (
+            data_preparation.mean_pooled(images, data.image_shape, spec["pool"]) for images in (inputs, test_inputs)
         )
-    raise ValueError(f"problem.kind must be quadratic, random_quadratic or network, got {kind!r}")
+    if "label_noise" in spec:
+        labels = data_preparation.with_label_noise(labels, data.num_classes, **spec["label_noise"])
+    if "evaluation_weightings" in spec:
+        arguments["evaluation_weightings"] = {
+            name: 1 / seconds if weights == "arrival_frequency" else weights
+            for name, weights in spec["evaluation_weightings"].items()
+        }
+    arguments |= {"test_inputs": test_inputs, "test_labels": data.test_labels}
+    if kind == "network":
+        widths = (inputs.shape[1], *spec["hidden_widths"], data.num_classes)
+        return problems.Network(inputs, labels, parts, widths, **arguments)
+    return problems.Logistic(inputs, labels, parts, num_classes=data.num_classes, **arguments)

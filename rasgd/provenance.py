@@ -11,15 +11,23 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 # What every training run uses, whatever the method: the rest follows from their imports.
-ROOTS = ("run", "tuning", "experiment", "problems.quadratic", "problems.network")
+ROOTS = (
+    "run",
+    "tuning",
+    "experiment",
+    "data_preparation",
+    "problems.logistic",
+    "problems.network",
+    "problems.quadratic",
+)
 
 
 def source_hash(method: str, backend: str = "simulator") -> str:
     """A hash of the code that determines a run of this method on this backend.
 
     Covers the files of the method, the backend and the run, and the rasgd files they import at module level. Packages'
-    `__init__` files are not followed, so touching one method changes the hash of that method alone. Comments, formatting
-    and docstrings do not count.
+    `__init__` files are not followed, so touching one method changes the hash of that method alone. Comments,
+    formatting and docstrings do not count.
     """
     roots = [*ROOTS, f"methods.{method}", f"backends.{backend}"]
     files = sorted(set().union(*(closure(root) for root in roots)))

@@ -75,7 +75,7 @@ class CaseBench:
         self.times = experiment.build_compute_times(settings["compute_times"])
         self.problem = experiment.build_problem(settings, self.times.num_workers, path_to_dataset, path_to_partition)
         self.targets = settings.get("targets") or [math.nan]
-        self.data = data_key(path_to_partition) if settings["problem"]["kind"] == "network" else None
+        self.data = data_key(path_to_partition) if settings["problem"]["kind"] in experiment.KINDS_ON_DATA else None
 
     def rows(self, role: str, backend: str, options: dict, steps: list[float], schedule_seed: int, report):
         """Metric rows and replica rows of some step sizes, for the role's seeds, on one schedule."""
@@ -88,6 +88,7 @@ class CaseBench:
             "schedule_seed": schedule_seed,
             "backend": backend,
             "backend_options": self.settings["backends"][backend],
+            "step_size_decay": self.settings.get("step_size_decay"),
             "device": self.device,
         }
         seeds = self.settings[role]["seeds"]
@@ -104,6 +105,7 @@ class CaseBench:
                 schedule_seed=schedule_seed,
                 backend=backend,
                 backend_options=arguments["backend_options"] or None,
+                step_size_decay=arguments["step_size_decay"],
                 device=self.device,
                 progress=report,
                 **options,
