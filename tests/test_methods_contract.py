@@ -341,3 +341,13 @@ def test_the_server_holds_as_many_vectors_as_the_theory_says(method, options):
     else:
         assert t.server_vectors == memory(method, options)
     assert t.statistics["server_bytes"] == 8 * D * t.server_vectors
+
+
+def test_another_name_for_x_is_no_further_vector():
+    class Naming(rasgd.METHODS["asgd"]):
+        def receive(self, arrival):
+            older, jobs = self.x, super().receive(arrival)
+            self.kept = [self.x, {"older": older, "again": older}]
+            return jobs
+
+    assert rasgd.simulate(quadratic(), Naming, TIMES, 0.05, until=CYCLE).server_vectors == 1  # the older x

@@ -41,6 +41,14 @@ def test_metrics_have_one_row_per_evaluation_and_finite_replica(trajectory):
     assert diverged["time"].max() < trajectory.replicas["diverged_at"][2]
 
 
+def test_a_replica_that_has_diverged_stays_so_even_if_its_numbers_become_finite_again():
+    # F(x⁰) overflows; one step of size 1 on ½‖x‖² leads to the minimiser.
+    problem = rasgd.Quadratic(np.eye(2), np.zeros((1, 2)), initial_point=[1e200, 0.0])
+    t = rasgd.simulate(problem, "asgd", [1.0], [1.0], until=5.0, eval_every=1.0)
+    assert t.final_points.tolist() == [[0.0, 0.0]]
+    assert t.replicas["diverged_at"].tolist() == [0.0] and len(t.metrics) == 0
+
+
 def test_a_file_holds_all_of_a_trajectory(trajectory, tmp_path):
     trajectory.save(tmp_path / "new" / "folder" / "run.parquet")
     read = rasgd.read_trajectory(str(tmp_path / "new" / "folder" / "run.parquet"))
