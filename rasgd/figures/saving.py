@@ -23,7 +23,8 @@ LATEX = {
     "₂": "$_2$", "τ": r"$\tau$", "σ": r"$\sigma$", "ζ": r"$\zeta$", "γ": r"$\gamma$", "β": r"$\beta$", "α": r"$\alpha$",
     "ε": r"$\varepsilon$", "π": r"$\pi$", "Δ": r"$\Delta$", "∇": r"$\nabla$", "Σ": r"$\sum$", "‖": r"$\|$",
     "−": "$-$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "∞": r"$\infty$", "½": r"$\frac12$",
-    "→": r"$\to$", "≠": r"$\ne$", "—": "---", "’": "'", "±": r"$\pm$", "✓": r"\checkmark", "∝": r"$\propto$",
+    "→": r"$\to$", "≠": r"$\ne$", "—": "---", "’": "'", "±": r"$\pm$", "○": r"$\circ$",
+    "✓": r"\checkmark", "∝": r"$\propto$",
 }  # fmt: skip
 
 
