@@ -140,7 +140,8 @@ class Classification(Problem):
             inputs, labels = self.inputs[sample], self.labels[sample]
             copies = len(x) // len(sample)
             if copies > 1:  # step sizes share the samples of a seed
-                inputs, labels = inputs.repeat(copies, 1, 1), labels.repeat(copies, 1)
+                inputs = inputs.expand(copies, -1, -1, -1).flatten(0, 1)  # half the time of `repeat`
+                labels = labels.expand(copies, -1, -1).flatten(0, 1)
         scores, passed = self.forward(x, inputs)
         return self.backward(x, passed, self.residual(scores, labels).mul_(1.0 / labels.shape[1]))
 

@@ -85,17 +85,14 @@ class Quadratic(Problem):
         return draws * self.noise_std - self.b[worker]  # one addition per gradient instead of two
 
     def gradient(self, worker, x, sample):
+        added = self.minus_b[worker] if sample is None else sample  # the prepared sample contains −b
         if self.tridiagonal:
             product = tridiagonal_product(self.A, x)
-        elif sample is not None and len(sample) == len(x):
-            return torch.addmm(sample, x, self.matrices[worker])
-        elif sample is None:
-            return torch.addmm(self.minus_b[worker], x, self.matrices[worker])
+        elif sample is None or sample.shape[0] == x.shape[0]:
+            return torch.addmm(added, x, self.matrices[worker])
         else:
-            product = x @ self.matrices[worker]
-        if sample is None:
-            return product.add_(self.minus_b[worker])
-        product.view(-1, *sample.shape).add_(sample)
+            product = torch.mm(x, self.matrices[worker])
+        product.view(-1, added.numel()).add_(added.view(-1))  # step sizes share the samples of a seed
         return product
 
     def evaluate(self, x):
