@@ -69,6 +69,23 @@ def band_table(curves: pd.DataFrame, keys: Sequence[str], value: str, missing: f
     return pd.concat(parts, ignore_index=True)
 
 
+def last_values(curves: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str], share: float) -> pd.DataFrame:
+    """The mean of metrics over the last part of the horizon, one row per replica of each combination of `keys`.
+
+    Args:
+        curves: metric rows.
+        keys: columns that tell runs apart besides the seeds.
+        share: of the horizon, which is each case's last evaluation.
+
+    A replica that diverged has no rows at the end: its values are nan.
+    """
+    columns = [*keys, *REPLICA]
+    horizon = curves.groupby("case")["time"].transform("max") if "case" in keys else curves["time"].max()
+    late = curves[curves["time"] >= (1 - share) * horizon]
+    means = late.groupby(columns, sort=False)[list(metrics)].mean()
+    return means.reindex(curves.groupby(columns, sort=False).size().index).reset_index()
+
+
 def first_times(times: np.ndarray, values: np.ndarray, target: float) -> np.ndarray:
     """First time at which each column's mean over the last tenth of elapsed time is at most the target, else inf.
 

@@ -84,6 +84,7 @@ def simulated_floors(problem: Quadratic, times: list[float], method: str, larges
             "measured": measured.to_numpy(),
             "low": (measured - width).to_numpy(),
             "high": (measured + width).to_numpy(),
+            "replicas": count,
         }
     )
 

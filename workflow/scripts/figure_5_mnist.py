@@ -8,6 +8,7 @@ import pandas as pd
 from rasgd.figures import saving, style, summaries
 from rasgd.job import job
 from rasgd.methods import METHODS
+from rasgd.tuning import NETWORK_TAIL
 
 POSTER_END = 30_000  # seconds
 POSTER_LOSS = {"rescaled": 0.029, "ringleader": 0.095, "malenia": 0.12}  # there, read off the poster
@@ -47,6 +48,8 @@ def draw_mnist(path_to_curves: Sequence[str], cases: dict[str, str], caption: st
         axes.legend(handles=style.legend_handles(methods), loc="upper left", borderaxespad=0)
         axes.text(0.02, 0, poster_note(), color=style.GUIDE_COLOUR, fontsize=6.5, transform=axes.transAxes)
         saving.save_figure(figure, path_stem, drawn, caption)
+    by_seed = summaries.last_values(curves, ["case", "method"], ["loss"], share=NETWORK_TAIL)
+    saving.save_csv(by_seed, f"{path_stem}_by_seed.csv")
 
 
 def poster_note() -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 from rasgd import partition
 from rasgd.figures import saving, style, summaries
 from rasgd.job import job
+from rasgd.tuning import NETWORK_TAIL
 
 PREFIX = "accuracy_"  # of the columns with the accuracy on a group of classes
 TITLES = {"fast": "classes of fast workers", "slow": "classes of slow workers"}
@@ -48,6 +49,7 @@ def draw_slow_owners(
                 panels[index].set_ylabel("accuracy" if index in (1, 3) else "")
         figure.legend(handles=style.legend_handles(methods), loc="outside lower center", ncols=min(len(methods), 4))
         saving.save_figure(figure, path_stem, drawn_table(bands, counts), caption)
+    saving.save_csv(summaries.last_values(curves, ["method"], groups, NETWORK_TAIL), f"{path_stem}_by_seed.csv")
 
 
 def draw_owners(axes, counts: np.ndarray) -> None:

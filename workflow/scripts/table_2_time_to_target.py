@@ -95,6 +95,7 @@ def times_to(
                 "time_exact": exact.time(method, choice["step_size"], target),
                 **ratio(time, samples[method], rows[0]["time"] if rows else time, samples.get(REFERENCE)),
                 "predicted_ratio": expected_ratio if method == "minibatch" else np.nan,
+                "replicas": values.shape[1],
                 "horizon": until,
                 "horizon_is_safe": time * SAFE_HORIZON <= until,
             }
@@ -103,11 +104,16 @@ def times_to(
 
 
 def ratio(time: float, samples: np.ndarray, reference: float, reference_samples: np.ndarray | None) -> dict:
-    """Time over the reference's time with its paired interval; nan where the reference does not reach the target."""
+    """Time over the reference's time with its paired interval and the bootstrap's standard error of the logarithm.
+
+    All are nan where the reference does not reach the target; the error is nan too where some resample does not.
+    """
     if reference_samples is None or not np.isfinite(reference_samples).all() or not np.isfinite(reference):
-        return dict.fromkeys(("ratio", "ratio_low", "ratio_high"), np.nan)
+        return dict.fromkeys(("ratio", "ratio_low", "ratio_high", "log_ratio_error"), np.nan)
     low, high = summaries.interval(samples / reference_samples)
-    return {"ratio": time / reference, "ratio_low": low, "ratio_high": high}
+    with np.errstate(invalid="ignore"):  # inf − inf, where a resample does not reach the target
+        error = float(np.log(samples / reference_samples).std(ddof=1))
+    return {"ratio": time / reference, "ratio_low": low, "ratio_high": high, "log_ratio_error": error}
 
 
 def predicted_ratio(problem: dict, compute_times: Sequence[float]) -> float:
