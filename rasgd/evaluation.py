@@ -17,6 +17,19 @@ def evaluation_times(until: float, eval_every: float) -> list[float]:
     return [min(j * eval_every, until) for j in range(count + 1)]
 
 
+SAME_LOSS = 1e-4  # relative: another processor may change the last digits
+
+
+def initial_loss(problem: Problem, seed: int) -> float:
+    """The loss at x⁰, by which a problem is known again."""
+    with torch.no_grad():
+        return float(problem.evaluate(problem.initial_point(seed)[None])["loss"])
+
+
+def same_loss(one: float, other: float) -> bool:
+    return one == other or abs(one - other) <= SAME_LOSS * abs(other)
+
+
 class Evaluations:
     """The evaluations of one run over all its replicas.
 
@@ -46,6 +59,29 @@ class Evaluations:
                 finite &= self.done[-1][3]  # once diverged, diverged
             self.done.append((time, updates, metrics, finite))
         self.waiting = []
+
+    def __len__(self) -> int:
+        return len(self.done) + len(self.waiting)
+
+    def state(self) -> dict:
+        """What has been evaluated or waits for it, as tensors, numbers, lists and dicts."""
+        done = [
+            (
+                time,
+                updates,
+                {name: torch.from_numpy(values) for name, values in metrics.items()},
+                torch.from_numpy(finite),
+            )
+            for time, updates, metrics, finite in self.done
+        ]
+        return {"done": done, "waiting": self.waiting}
+
+    def restore(self, state: dict) -> None:
+        self.waiting = state["waiting"]
+        self.done = [
+            (time, updates, {name: values.numpy() for name, values in metrics.items()}, finite.numpy())
+            for time, updates, metrics, finite in state["done"]
+        ]
 
     def columns(self) -> dict[str, np.ndarray]:
         """Metric rows, one per evaluation and replica that is still finite."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +13,17 @@ import torch
 
 from rasgd import methods, randomness
 from rasgd.arguments import check_options
-from rasgd.evaluation import Evaluations, evaluation_times
+from rasgd.evaluation import Evaluations, evaluation_times, initial_loss, same_loss
 from rasgd.methods.base import Arrival, Method
 from rasgd.problems.base import Problem, Samples
 from rasgd.run import one_thread
-from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
+from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights, leavers
+from rasgd.step_size_decay import checked_decay, with_decay
 from rasgd.trace import KEY, read_trace
 from rasgd.trajectory import Trajectory
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SAME_LOSS = 1e-4  # relative; the problem is the recorded one if its loss at x⁰ agrees, whatever the processor
 
 
 def replay(
@@ -64,6 +64,7 @@ def replay(
     check_recorded(problem, method, recorded)
     method_options = method_options or recorded["method_options"]
     check_options(method, method_options)
+    method = with_decay(method, checked_decay(recorded.get("step_size_decay"), recorded["until"]))
     step_sizes = recorded["step_sizes"] if step_size is None else np.atleast_1d(step_size).tolist()
     seeds = recorded["seeds"] if seed is None else np.atleast_1d(seed).tolist()
     until = recorded["until"] if until is None else float(until)
@@ -86,13 +87,9 @@ def check_recorded(problem: Problem, method: type[Method], recorded: dict) -> No
     for name, value in given.items():
         if value != recorded[name]:
             raise ValueError(f"problem must be the recorded one with {name} {recorded[name]}, got {value}")
-    x0 = problem.initial_point(recorded["seeds"][0])
-    loss = float(problem.evaluate(x0[None])["loss"])
-    if abs(loss - recorded["initial_loss"]) > SAME_LOSS * abs(loss):
-        raise ValueError(
-            f"problem must be the recorded one, whose loss at the start is {recorded['initial_loss']:.8g}, "
-            f"got {loss:.8g}"
-        )
+    loss, known = initial_loss(problem, recorded["seeds"][0]), recorded["initial_loss"]
+    if not same_loss(known, loss):
+        raise ValueError(f"problem must be the recorded one, whose loss at the start is {known:.8g}, got {loss:.8g}")
 
 
 class Replay:
@@ -123,21 +120,29 @@ class Replay:
     def go(self, trace: pd.DataFrame, times: list[float], until: float) -> None:
         method, remaining = self.method, deque(times)
         method.start()
+        left = leavers(self.recorded["departures"])
         points = deque([method.x], maxlen=int(trace["delay"].max()) + 1)
-        for time, worker, k, delay, duration in zip(*(trace[c].tolist() for c in RECORD_COLUMNS), strict=True):
+        rows = zip(*(trace[name].tolist() for name in RECORD_COLUMNS), strict=True)
+        for position, (time, worker, k, delay, duration) in enumerate(rows):
             if time > until:
                 break
+            for gone in left.get(position, ()):
+                self.note_update(points, method.leave, gone)
             while remaining and remaining[0] < time:
                 self.evaluate(remaining.popleft())
             if delay >= len(points):
                 raise ValueError(f"trace does not fit the method: a delay of {delay} after {method.updates} updates")
             gradient = self.problem.gradient(worker, points[-1 - delay], self.samples(worker, k))
-            updates = method.updates
-            method.receive(Arrival(worker, gradient, delay, time, duration))
-            if method.updates > updates:
-                points.append(method.x)
+            self.note_update(points, method.receive, Arrival(worker, gradient, delay, time, duration))
         for time in remaining:
             self.evaluate(time)
+
+    def note_update(self, points: deque, step: Callable, argument) -> None:
+        """Lets the method take a step, and keeps its point if that was an update."""
+        updates = self.method.updates
+        step(argument)
+        if self.method.updates > updates:
+            points.append(self.method.x)
 
     def evaluate(self, time: float) -> None:
         self.evaluations.add(time, self.method.updates, self.method.x)
@@ -147,13 +152,14 @@ class Replay:
         arrivals = {name: trace[name].to_numpy()[trace["time"] <= until] for name in RECORD_COLUMNS}
         problem, method, mean_times = self.problem, self.method, np.array(self.recorded["mean_compute_times"])
         changed = {"until": until, "eval_every": eval_every, "step_sizes": self.step_sizes, "seeds": self.seeds}
+        weights = None
+        if method.linear:
+            weights = effective_weights(self.new_method, arrivals, mean_times, self.recorded["departures"])
         return Trajectory(
             columns=self.evaluations.columns(),
             replicas=self.evaluations.replica_columns(method.x),
             statistics={
-                "effective_weights": effective_weights(self.new_method, arrivals, mean_times)
-                if method.linear
-                else None,
+                "effective_weights": weights,
                 "idle_seconds": self.recorded["idle_seconds"],
                 "num_updates": method.updates,
                 **arrival_statistics(arrivals, problem.num_workers, method.ignored, self.recorded["aborted_jobs"]),

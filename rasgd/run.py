@@ -1,18 +1,16 @@
-"""The run: clock, evaluation and stopping; `simulate` is its front door."""
+"""`simulate`: the front door of every run, in virtual time or with real processes."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import os
 import warnings
-from array import array
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from rasgd import methods, randomness
+from rasgd import methods
 from rasgd.arguments import (
     check_options,
     checked_evaluations,
@@ -22,13 +20,13 @@ from rasgd.arguments import (
     positive_number,
     whole_seed,
 )
-from rasgd.backends.base import Backend, Desk
-from rasgd.backends.simulator import Simulator
+from rasgd.checkpoint import Checkpoints, Requests, do_nothing, unpacked_trajectory
 from rasgd.compute_times import ComputeTimes, as_compute_times
-from rasgd.evaluation import Evaluations, evaluation_times
-from rasgd.methods.base import Arrival, Method
-from rasgd.problems.base import Problem, Samples, checked_device
-from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
+from rasgd.evaluation import initial_loss
+from rasgd.methods.base import Method
+from rasgd.problems.base import Problem, checked_device
+from rasgd.running import Run
+from rasgd.step_size_decay import checked_decay, with_decay
 from rasgd.trajectory import Trajectory, merge
 from rasgd.validation import shown, whole_number
 
@@ -50,6 +48,9 @@ def simulate(
     replicas_per_pass: int | None = None,
     progress: Callable[[float], None] | None = None,
     backend_options: dict | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_every: float = 60.0,
+    step_size_decay: dict | None = None,
     **method_options,
 ) -> Trajectory:
     """Runs one method on one problem, for all step sizes × seeds, and returns what came out.
@@ -57,7 +58,8 @@ def simulate(
     Args:
         problem: what is minimised.
         method: short name (a key of `rasgd.METHODS`) or a `Method` class.
-        compute_times: seconds per gradient of every worker, `[n]`, or a `ComputeTimes`.
+        compute_times: seconds per gradient of every worker, `[n]`, or a `ComputeTimes`; None for real processes whose
+            times are measured.
         step_size: γ > 0, one or several.
         seed: of samples and x⁰, ≥ 0, one or several; replicas stand in `itertools.product(step_size, seed)` order.
         until: horizon in seconds.
@@ -68,19 +70,27 @@ def simulate(
         device: "cpu" or "cuda"; None leaves the problem where it is.
         replicas_per_pass: replicas computed together (default: the problem's). Part of what fixes the last bit.
         progress: called with the fraction done at every evaluation.
-        backend_options: options of the processes backend, such as time_scale.
+        backend_options: options of the processes backend, such as time_scale; see `rasgd.backends.processes.Processes`.
+        checkpoint: file that keeps the state of the run, written every so often and on SIGINT or SIGTERM, which then
+            end the call; if it is there at the start, the run goes on from it; it is removed at the end.
+        checkpoint_every: seconds on the wall between checkpoints.
+        step_size_decay: {"after": a, "to": b} multiplies γ by a factor that is 1 up to the time a·until and then falls
+            linearly to b at `until`; None keeps γ constant.
         method_options: the method's own, such as S, R, K, restart, abort or assignment.
 
     Returns:
         A `Trajectory`. Its statistics: effective_weights `[n]` or None, idle_seconds `[n]`, num_updates,
         computed/applied/wasted_gradients, delay_mean, delay_max, delay_histogram (arrivals by delay), arrivals `[n]`,
-        server_vectors, server_bytes (of one replica).
+        server_vectors, server_bytes (of one replica), started_jobs `[n]`, lost_jobs; with real processes also overruns
+        `[n]`, compute_seconds `[n]`, lateness_mean_seconds, lateness_max_seconds and faults.
 
     Raises:
         ValueError: naming the argument, what was given and what is allowed.
+        rasgd.backends.faults.WorkerFailure: when a real worker fails and the run cannot go on without it.
     """
     method = methods.find(method)
-    times = as_compute_times(compute_times)
+    measured = compute_times is None and (backend_options or {}).get("times") == "measured"
+    times = None if measured else as_compute_times(compute_times)
     step_sizes = checked_numbers("step_size", step_size, positive_number, "a positive finite number")
     seeds = checked_numbers("seed", seed, whole_seed, "a whole number from 0 to 2**63 - 1")
     schedule_seed = checked_number("schedule_seed", schedule_seed, whole_seed, "a whole number from 0 to 2**63 - 1")
@@ -91,32 +101,27 @@ def simulate(
     checked_evaluations(until, eval_every)
     if not isinstance(problem, Problem):
         raise ValueError(f"problem must be a rasgd.Problem, got {shown(problem)}")
-    if times.num_workers != problem.num_workers:
-        raise ValueError(f"compute_times must be {problem.num_workers} as the problem has, got {times.num_workers}")
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
     check_options(method, method_options)
-    if until < times.mean.min():
-        raise ValueError(
-            f"until must be at least the fastest worker's {times.mean.min():g} seconds per gradient, got {until:g}"
-        )
+    method = with_decay(method, checked_decay(step_size_decay, until))
+    if times is not None:
+        check_times(times, problem.num_workers, until)
+    checkpoint_every = checked_number(
+        "checkpoint_every", checkpoint_every, positive_number, "a positive number of seconds"
+    )
     backend_options = dict(backend_options or {})
     if backend == "processes":
         # Only workers touch a GPU; the method's arithmetic stays on the CPU, beside the shared memory.
         backend_options["device"] = str(checked_device(problem.device if device is None else device))
         device = "cpu"
-    if until > times.horizon:
-        raise ValueError(
-            f"until must be at most {times.horizon:g} seconds, the length of the recorded times, got {until:g}; "
-            "rasgd.RecordedTimes(trace, after='repeat') goes on"
-        )
     if device is not None and checked_device(device) != problem.device:
         problem = problem.to(device)
     arguments = {
         "until": until,
         "eval_every": eval_every,
         "schedule_seed": schedule_seed,
-        "times": times.seeded(schedule_seed),
+        "times": None if times is None else times.seeded(schedule_seed),
         "method_options": method_options,
         "backend": backend,
         "backend_options": backend_options,
@@ -126,149 +131,41 @@ def simulate(
         replicas_per_pass = problem.replicas_per_pass if backend == "simulator" else len(step_sizes) * len(seeds)
     replicas_per_pass = whole_number("replicas_per_pass", replicas_per_pass)
     passes = split_into_passes(step_sizes, seeds, replicas_per_pass if method.batched else 1)
-    parts = []
-    for number, (some_steps, some_seeds) in enumerate(passes):
-        report = None if progress is None else lambda part, done=number: progress((done + part) / len(passes))
-        with one_thread(problem.device):
-            run = Run(problem, method, some_steps, some_seeds, **arguments)
-            try:
-                run.go(report)
-            finally:
-                run.backend.close()
-            # Replicas share the schedule, so its statistics are measured once.
-            parts.append(run.trajectory(record=record, measure_weights=number == 0))
-    result = merge(parts)
+    requests = contextlib.nullcontext(Requests())
+    if checkpoint is not None:
+        identity = {name: plain(value) for name, value in arguments.items() if name not in ("times", "backend_options")}
+        identity |= {"method": method.label, "step_sizes": step_sizes, "seeds": seeds, "dim": problem.dim}
+        identity |= {"initial_loss": initial_loss(problem, seeds[0]), "step_size_decay": step_size_decay}
+        identity |= {"compute_times": None if times is None else times.mean.tolist(), "passes": len(passes)}
+        requests = Checkpoints(checkpoint, checkpoint_every, identity)
+    with requests as asked, one_thread(problem.device):
+        result = merge(run_passes(passes, problem, method, arguments, asked, progress, record))
     result.metadata |= {"replicas_per_pass": replicas_per_pass, "step_sizes": step_sizes, "seeds": seeds}
+    result.metadata["step_size_decay"] = step_size_decay
     result.single = np.ndim(step_size) == 0 and np.ndim(seed) == 0
     if result.statistics["num_updates"] == 0:
         warnings.warn(f"{method.label} made no update within {until:g} s", stacklevel=2)
     return result
 
 
-class Run:
-    """One method on one schedule: the clock, the evaluations and the books."""
-
-    def __init__(
-        self,
-        problem: Problem,
-        method: type[Method],
-        step_sizes: list[float],
-        seeds: list[int],
-        until: float,
-        eval_every: float,
-        schedule_seed: int,
-        times: ComputeTimes,
-        method_options: dict,
-        backend: str,
-        backend_options: dict,
-    ):
-        self.problem, self.until, self.eval_every = problem, until, eval_every
-        self.times, self.schedule_seed, self.method_options = times, schedule_seed, method_options
-        self.replicas = list(itertools.product(step_sizes, seeds))
-        initial = torch.stack([problem.initial_point(seed) for seed in seeds])
-        x0 = initial.repeat(len(step_sizes), 1)
-        steps = torch.tensor([[step] for step, _ in self.replicas], dtype=problem.dtype, device=problem.device)
-        self.method_type = method
-        self.method = self.new_method(x0, steps)
-        self.backend: Backend
-        if backend == "simulator":
-            if backend_options:
-                raise ValueError(f"backend_options must be empty for the simulator, got {', '.join(backend_options)}")
-            self.backend = Simulator(problem, times, Samples(problem, seeds))
-        else:
-            from rasgd.backends.processes import Processes
-
-            self.backend = Processes(problem, times, seeds, len(self.replicas), **backend_options)
-        self.backend_name = backend
-        self.device = backend_options.get("device", problem.device.type)
-        self.desk = Desk(self.backend, problem.num_workers)
-        self.evaluations = Evaluations(problem, self.replicas, later=self.backend.evaluates_later)
-        self.record = {name: array(code) for name, code in zip(RECORD_COLUMNS, "dqqqd", strict=True)}
-        self.method_vectors = 0
-        self.num_arrivals = 0
-        # Walking the method's state costs O(n), so it is spread over the first rounds of arrivals (and evaluations).
-        self.memory_stride = problem.num_workers // 16 | 1
-        self.memory_checks_end = 20 * problem.num_workers
-
-    def new_method(self, x0: Tensor, steps: Tensor) -> Method:
-        return self.method_type(
-            x0,
-            steps,
-            self.problem.num_workers,
-            compute_times=self.times.mean,
-            generator=randomness.generator(self.schedule_seed, "assignment"),
-            **self.method_options,
-        )
-
-    def go(self, report: Callable[[float], None] | None = None) -> None:
-        """Runs from time 0 to the horizon."""
-        self.desk.issue(self.method.start(), self.method.x, 0, 0.0)
-        for time in evaluation_times(self.until, self.eval_every):
-            self.advance(time)
-            self.evaluations.add(time, self.method.updates, self.method.x)
-            self.measure_memory()
-            if report is not None:
-                report(time / self.until)
-        self.advance(self.until)
-
-    def advance(self, until: float) -> None:
-        """Handles every arrival with time ≤ until."""
-        method, desk, next_finished = self.method, self.desk, self.backend.next_finished
-        note_time, note_worker, note_k, note_delay, note_duration = (self.record[c].append for c in RECORD_COLUMNS)
-        while (finished := next_finished(until)) is not None:
-            worker, k, gradient, time, duration = finished
-            delay = desk.finish(worker, method.updates, time)
-            jobs = method.receive(Arrival(worker, gradient, delay, time, duration))
-            desk.issue(jobs, method.x, method.updates, time)
-            note_time(time), note_worker(worker), note_k(k), note_delay(delay), note_duration(duration)
-            self.num_arrivals += 1
-            if self.num_arrivals <= self.memory_checks_end and self.num_arrivals % self.memory_stride == 0:
-                self.measure_memory()
-
-    def measure_memory(self) -> None:
-        self.method_vectors = max(self.method_vectors, count_vectors(self.method))
-
-    def trajectory(self, record: bool, measure_weights: bool) -> Trajectory:
-        """What came out, as plain numpy."""
-        arrivals = {name: np.array(values) for name, values in self.record.items()}
-        columns = self.evaluations.columns()
-        return Trajectory(
-            columns=columns,
-            replicas=self.evaluations.replica_columns(self.method.x),
-            statistics=self.statistics(arrivals, measure_weights),
-            final_points=self.method.x.cpu().numpy().copy(),
-            metadata={
-                "method": self.method_type.__module__.rsplit(".", 1)[-1],
-                "label": self.method.label,
-                "method_options": {name: plain(value) for name, value in self.method_options.items()},
-                "backend": self.backend_name,
-                "device": self.device,
-                "dtype": str(self.problem.dtype).removeprefix("torch."),
-                "num_workers": self.problem.num_workers,
-                "dim": self.problem.dim,
-                "mean_compute_times": self.times.mean.tolist(),
-                "until": self.until,
-                "eval_every": self.eval_every,
-                "schedule_seed": self.schedule_seed,
-                "initial_loss": float(columns["loss"][0]),
-                "idle_seconds": self.desk.idle_seconds_until(self.until),
-                "aborted_jobs": self.desk.aborted,
-            },
-            arrivals=arrivals if record else None,
-        )
-
-    def statistics(self, arrivals: dict[str, np.ndarray], measure_weights: bool) -> dict:
-        weighed = measure_weights and self.method.linear
-        vectors = self.method_vectors + self.desk.max_queued
-        return {
-            "effective_weights": effective_weights(self.new_method, arrivals, self.times.mean) if weighed else None,
-            "idle_seconds": self.desk.idle_seconds_until(self.until),
-            "num_updates": self.method.updates,
-            **arrival_statistics(arrivals, self.problem.num_workers, self.method.ignored, self.desk.aborted),
-            "server_vectors": vectors,
-            "server_bytes": vectors * self.problem.dim * torch.finfo(self.problem.dtype).bits // 8,
-            **self.backend.statistics(),
-        }
+def run_passes(passes, problem, method, arguments, requests: Requests, progress, record: bool) -> list[Trajectory]:
+    """Runs the passes that are not done yet, one after the other."""
+    state = requests.load()
+    parts = [unpacked_trajectory(done) for done in requests.finished]
+    for number, (some_steps, some_seeds) in enumerate(passes[len(parts) :], len(parts)):
+        report = None if progress is None else lambda part, done=number: progress((done + part) / len(passes))
+        run = Run(problem, method, some_steps, some_seeds, requests=requests, **arguments)
+        try:
+            run.go(state, report)
+        finally:
+            requests.wake = do_nothing
+            run.backend.close()
+        # Replicas share the schedule, so its statistics are measured once.
+        parts.append(run.trajectory(record=record, measure_weights=number == 0))
+        requests.pass_done(parts[-1])
+        state = None
+    requests.call_done()
+    return parts
 
 
 def split_into_passes(steps: list[float], seeds: list[int], replicas_per_pass: int) -> list[tuple[list, list]]:
@@ -291,3 +188,17 @@ def one_thread(device: torch.device):
             yield
     finally:
         torch.set_num_threads(before)
+
+
+def check_times(times: ComputeTimes, num_workers: int, until: float) -> None:
+    if times.num_workers != num_workers:
+        raise ValueError(f"compute_times must be {num_workers} as the problem has, got {times.num_workers}")
+    if until < times.mean.min():
+        raise ValueError(
+            f"until must be at least the fastest worker's {times.mean.min():g} seconds per gradient, got {until:g}"
+        )
+    if until > times.horizon:
+        raise ValueError(
+            f"until must be at most {times.horizon:g} seconds, the length of the recorded times, got {until:g}; "
+            "rasgd.RecordedTimes(trace, after='repeat') goes on"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -29,7 +29,10 @@ def arrival_statistics(arrivals: dict[str, np.ndarray], num_workers: int, ignore
 
 
 def effective_weights(
-    new_method: Callable[[Tensor, Tensor], Method], arrivals: dict[str, np.ndarray], mean_times: np.ndarray
+    new_method: Callable[[Tensor, Tensor], Method],
+    arrivals: dict[str, np.ndarray],
+    mean_times: np.ndarray,
+    departures: list,
 ) -> list[float] | None:
     """Share of every worker in the sum of all steps, by feeding the schedule to a second instance.
 
@@ -40,6 +43,7 @@ def effective_weights(
         new_method: makes the second instance from x⁰ and step size.
         arrivals: the recorded schedule, by column.
         mean_times: seconds per gradient, by which workers are grouped.
+        departures: workers that left, each as [number of arrivals before, worker].
     """
     n = len(mean_times)
     num_groups = min(n, MAX_WEIGHT_GROUPS)
@@ -49,16 +53,33 @@ def effective_weights(
     group_of = np.arange(n) if num_groups == n else group_of
     twin = new_method(torch.zeros(1, num_groups, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64))
     twin.start()
-    unit = torch.eye(num_groups, dtype=torch.float64).split(1)
-    groups = group_of.tolist()
-    rows = zip(*(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
-    for worker, delay, time, duration in rows:
-        twin.receive(Arrival(worker, unit[groups[worker]].clone(), delay, time, duration))
+    left = leavers(departures)
+    units = unit_vectors(group_of[arrivals["worker"]], num_groups)
+    rows = zip(units, *(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
+    for position, (unit, worker, delay, time, duration) in enumerate(rows):
+        for gone in left.get(position, ()):
+            twin.leave(gone)
+        twin.receive(Arrival(worker, unit, delay, time, duration))
     total = -float(twin.x.sum())
     if total == 0:
         return None
     shares = (twin.x[0] / -total).numpy() + 0.0  # no negative zeros
     return (shares[group_of] / np.bincount(group_of)[group_of]).tolist()
+
+
+def unit_vectors(indices: np.ndarray, dim: int) -> Iterator[Tensor]:
+    """The unit vectors of these indices, `[1, dim]` each and apart in memory; a thousand at a time is fastest."""
+    every = torch.eye(dim, dtype=torch.float64)
+    for some in torch.from_numpy(indices).split(1000):
+        yield from every[some].split(1)
+
+
+def leavers(departures: list) -> dict[int, list[int]]:
+    """Workers that left, by the number of arrivals before."""
+    by_position: dict[int, list[int]] = {}
+    for position, worker in departures:
+        by_position.setdefault(position, []).append(worker)
+    return by_position
 
 
 def count_vectors(method: Method) -> int:

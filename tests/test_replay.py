@@ -139,3 +139,9 @@ def test_a_replay_refuses_what_was_not_recorded():
         rasgd.replay(rasgd.Quadratic(quadratic().A * 2, quadratic().b, initial_point=quadratic().x0), "asgd", trace)
     with pytest.raises(ValueError, match="the description of its run"):
         rasgd.replay(quadratic(), "asgd", pd.DataFrame({name: trace[name] for name in trace}))
+
+
+def test_a_run_with_falling_step_sizes_replays_bit_for_bit():
+    arguments = dict(until=15.0, eval_every=3.0, record=True, step_size_decay={"after": 0.5, "to": 0.1})
+    recorded = rasgd.simulate(quadratic(), "rescaled", TIMES, 0.05, **arguments)
+    assert rasgd.replay(quadratic(), "rescaled", recorded.trace).metrics.equals(recorded.metrics)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
+
+from rasgd.compute_times import ComputeTimes
 
 
 class StartedJob(NamedTuple):
@@ -36,6 +39,20 @@ class Backend(ABC):
     """
 
     evaluates_later = False
+    compute_times: ComputeTimes
+
+    def attach(self, lost: Callable[[int, float, bool], None], tick: Callable[[], None] | None) -> None:  # noqa: B027
+        """Says whom to tell of a lost worker (worker, seconds, whether it comes back) and what to call now and then."""
+
+    def resume(self, time: float) -> None:  # noqa: B027, a virtual clock follows its jobs
+        """Sets the clock of a run that goes on at `time` seconds; its jobs in flight are begun again."""
+
+    def now(self) -> float:
+        """Seconds since the run began, where they pass by themselves."""
+        return 0.0
+
+    def wake(self) -> None:  # noqa: B027, a virtual clock never waits
+        """Lets `next_finished` return soon, with None if nothing has come; also from a signal handler."""
 
     @abstractmethod
     def begin(self, job: StartedJob) -> None:
@@ -74,12 +91,16 @@ class Desk:
         self.idle_seconds = [0.0] * num_workers  # up to the worker's latest start
         self.idle_since: list[float | None] = [0.0] * num_workers  # None while it works
         self.aborted = 0  # jobs dropped after more than 0 seconds
+        self.lost = 0  # jobs whose worker failed
+        self.gone = [False] * num_workers  # workers that have left for good: what they are asked to do is not done
 
     def issue(self, jobs, x: Tensor, updates: int, now: float) -> None:
         """Carries out what the method asked for after `updates` updates, at `now` seconds."""
         for worker, point, abort in jobs:
             if abort:
                 self.clear(worker, now)
+            if self.gone[worker]:
+                continue
             if point == "current":
                 handed = (x, updates)
             elif self.busy[worker] is not None:
@@ -115,6 +136,25 @@ class Desk:
         self.num_queued -= len(self.queues[worker])
         self.queues[worker].clear()
 
+    def retry(self, worker: int, now: float) -> None:
+        """Begins the lost job of a failed worker again, from the same point, as its next k."""
+        job = self.busy[worker]
+        if job is not None:
+            self.lost += 1
+            again = self.busy[worker] = StartedJob(worker, self.k[worker], job.point, now)
+            self.k[worker] += 1
+            self.backend.begin(again)
+
+    def dismiss(self, worker: int, now: float) -> None:
+        """Takes a failed worker off the books, with its job and its queue."""
+        self.lost += self.busy[worker] is not None
+        self.busy[worker] = None
+        if self.idle_since[worker] is None:
+            self.idle_since[worker] = now
+        self.num_queued -= len(self.queues[worker])
+        self.queues[worker].clear()
+        self.gone[worker] = True
+
     def finish(self, worker: int, updates: int, now: float) -> int:
         """Closes the worker's job, lets it start the next one it has queued, and returns the delay."""
         delay = updates - self.held[worker][1]
@@ -131,3 +171,19 @@ class Desk:
             seconds if since is None else seconds + horizon - since
             for seconds, since in zip(self.idle_seconds, self.idle_since, strict=True)
         ]
+
+    def state(self) -> dict:
+        """The books as tensors, numbers, lists and dicts."""
+        state = {name: value for name, value in vars(self).items() if name != "backend"}
+        state["busy"] = [None if job is None else list(job) for job in self.busy]
+        state["queues"] = [list(queue) for queue in self.queues]
+        return state
+
+    def restore(self, state: dict) -> None:
+        """Takes over the books of an interrupted run and begins its jobs in flight again."""
+        vars(self).update(state)
+        self.busy = [None if job is None else StartedJob(*job) for job in state["busy"]]
+        self.queues = [deque(queue) for queue in state["queues"]]
+        for job in self.busy:
+            if job is not None:
+                self.backend.begin(job)

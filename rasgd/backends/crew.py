@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 import time
+import types
 
 from rasgd.backends import worker as worker_module
 from rasgd.backends.shipment import Shipment
@@ -58,7 +59,8 @@ class Crew:
             target=worker_module.main, args=(station,), name=f"rasgd worker {worker}", daemon=True
         )
         try:
-            process.start()
+            with contextlib.nullcontext() if self.shipment.needs_main else main_module_hidden():
+                process.start()
         finally:
             os.close(reader)
         self.processes[worker] = process
@@ -105,6 +107,21 @@ class Crew:
             file.close()
         for descriptor in (self.tokens, self.token_writer):
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def main_module_hidden():
+    """Keeps processes that are started meanwhile from importing the main script once more.
+
+    That import is only needed for classes that the script defines. Without it a script needs no guard, an interactive
+    session works too, and a worker starts in milliseconds.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def refuse_unguarded_main() -> None:

@@ -12,29 +12,32 @@ import torch
 
 from rasgd.backends import worker as w
 from rasgd.backends.base import Backend, Finished, StartedJob
+from rasgd.backends.calibration import Calibration
 from rasgd.backends.crew import Crew, refuse_unguarded_main
+from rasgd.backends.faults import Faults, Silence, WorkerFailure
 from rasgd.backends.shipment import Shipment
 from rasgd.backends.slots import GradientSlots, PointSlots, Slots
-from rasgd.compute_times import ComputeTimes
+from rasgd.compute_times import ComputeTimes, FixedTimes
 from rasgd.problems.base import Problem
 
 LATE_SECONDS = 0.05  # how long an evaluation waits for arrivals that are due before it and still under way
 START_SECONDS = 120.0  # a worker that is not ready by then (it may have to import a large main script) has failed
-WATCH_SECONDS = 0.2  # how often a busy server looks whether all workers live
-
-
-class WorkerFailure(RuntimeError):
-    """A worker ended or answered wrongly, and the run cannot go on without it."""
+WATCH_SECONDS = 0.2  # how often the server looks whether all workers live and answer
+TICK_SECONDS = 1.0  # between progress lines
 
 
 class Processes(Backend):
     """Workers are processes, the clock is the wall's.
 
-    Times are *emulated*: a worker computes its gradient, then sleeps until its deadline. One second of the run is
+    *Emulated* times: a worker computes its gradient, then sleeps until its deadline. One second of the run is
     `time_scale` seconds on the wall. `time` and `duration` of an arrival are nominal: the deadline and τ, so a next
     job's deadline continues from there and nothing drifts. Only a computation that takes longer than its slot, an
     overrun, arrives later than planned, and is counted. Arrivals are handed out in the order in which they really
     came, which near ties need not be that of their deadlines; their times never decrease.
+
+    *Measured* times: workers answer as soon as they can, `time` is when the gradient was ready and `duration` the
+    seconds since its job was issued. Methods that use compute times get means of calibration gradients, for which all
+    workers run at once before time 0.
 
     Between server and workers there are vectors in shared memory and tokens of a few bytes; waiting is `poll`, never a
     loop. A worker has at most one job. A worker whose job is aborted is woken if it sleeps; if it computes, it goes on,
@@ -42,15 +45,22 @@ class Processes(Backend):
 
     Args:
         problem: sent to every worker once.
-        compute_times: emulated seconds per gradient.
+        compute_times: emulated seconds per gradient; None for measured times.
         seeds: of the samples.
         num_replicas: rows of points and gradients.
-        time_scale: seconds on the wall per second of the run.
+        times: "emulated" or "measured".
+        time_scale: seconds on the wall per second of the run; 1 for measured times.
+        on_fault: what happens when a worker is killed, crashes, hangs or returns a gradient that is not finite:
+            "restart" it (its next k starts from the same point), "drop" it (for methods with `leave`), or "fail".
+        max_restarts: failures in a row that one worker may recover from.
+        hang_seconds: how late on the wall an answer may be before its worker counts as hung; None: 0.8 s, and at least
+            ten times the longest computation so far.
+        progress: print a line every second.
         device: where workers compute, "cpu" or "cuda"; the server's arithmetic stays on the CPU.
 
     Raises:
         ValueError: for wrong options, or a problem that cannot be sent to another process.
-        WorkerFailure: when a worker dies, with the end of its log.
+        WorkerFailure: when a worker fails and the policy does not allow to go on, with the end of its log.
     """
 
     evaluates_later = True
@@ -58,50 +68,58 @@ class Processes(Backend):
     def __init__(
         self,
         problem: Problem,
-        compute_times: ComputeTimes,
+        compute_times: ComputeTimes | None,
         seeds,
         num_replicas: int,
+        times: str = "emulated",
         time_scale: float = 1.0,
+        on_fault: str = "restart",
+        max_restarts: int = 5,
+        hang_seconds: float | None = None,
+        progress: bool = False,
         device: str = "cpu",
     ):
         refuse_unguarded_main()
-        if not (isinstance(time_scale, int | float) and math.isfinite(time_scale) and time_scale > 0):
-            raise ValueError(f"time_scale must be a positive number of seconds per second, got {time_scale!r}")
+        check_clock(times, time_scale, compute_times)
         if problem.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"problem must be in float32 or float64 for real processes, got {problem.dtype}")
         n = self.num_workers = problem.num_workers
-        self.compute_times, self.time_scale = compute_times, float(time_scale)
-        shape = (num_replicas, problem.dim, problem.dtype)
-        points, gradients = Slots(None, n + 2, *shape), Slots(None, 5 * n + 8, *shape)
-        self.points, self.gradients = PointSlots(points, n), GradientSlots(gradients, reserve=n)
+        self.emulated, self.time_scale, self.progress = times == "emulated", float(time_scale), progress
+        self.compute_times = compute_times
+        self.faults, self.silence = Faults(n, on_fault, max_restarts, hang_seconds), Silence()
         self.jobs: list[StartedJob | None] = [None] * n  # what the method waits for
         self.durations = [0.0] * n  # emulated seconds of that job
         self.due = [0.0] * n  # its nominal arrival
-        self.sent: list[tuple[int, int] | None] = [None] * n  # k and gradient slot of the job a worker has
-        self.unsent = [False] * n  # its job waits until it has answered for an aborted one
+        self.sent: list[tuple[int, int, float] | None] = [None] * n  # a worker's k, gradient slot, wall time it is due
+        self.unsent = [False] * n  # its job waits until it is ready or has answered for an aborted one
         self.arrived: deque[Finished] = deque()
         self.nominal = [(math.nan, 0.0)] * n  # time reported for the last arrival, and its own deadline
         self.floor = 0.0  # times handed out never decrease
         self.start = None  # wall clock at second 0
-        self.overruns = [0] * n
-        self.answers = [0] * n
-        self.compute_seconds = [0.0] * n
+        self.overruns, self.answers, self.compute_seconds = [0] * n, [0] * n, [0.0] * n
         self.lateness, self.max_lateness = 0.0, 0.0
-        self.next_watch = 0.0
+        self.next_watch, self.next_tick, self.woken = 0.0, math.inf, False
+        self.ready, self.restart_at = [False] * n, {}
+        self.calibration: Calibration | None = None
+        self.poll, self.worker_of_sentinel = select.poll(), {}
+        shape = (num_replicas, problem.dim, problem.dtype)
+        points, gradients = Slots(None, n + 2, *shape), Slots(None, 5 * n + 8, *shape)
+        self.points, self.gradients = PointSlots(points, n), GradientSlots(gradients, reserve=n)
         # The slot that workers read when they compute their first gradient, to warm up.
         points.tensors[0].copy_(torch.stack([problem.initial_point(seeds[0])] * num_replicas))
         self.crew = Crew(n, Shipment(problem), seeds, device, points, gradients)
         try:
-            self.poll = select.poll()
             self.poll.register(self.crew.tokens, select.POLLIN)
-            self.worker_of_sentinel = {}
             self.start_workers()
+            if not self.emulated:
+                self.calibration = Calibration(self.crew, self.gradients)
+                self.compute_times = FixedTimes(self.calibration.means(lambda: self.collect(WATCH_SECONDS)))
+                self.calibration = None
         except BaseException:
             self.close()
             raise
 
     def start_workers(self) -> None:
-        self.ready = [False] * self.num_workers
         for worker in range(self.num_workers):
             self.start_worker(worker)
         patience = wall.monotonic() + START_SECONDS
@@ -117,16 +135,39 @@ class Processes(Backend):
         self.worker_of_sentinel[sentinel] = worker
         self.poll.register(sentinel, select.POLLIN)
 
-    # What the desk asks for
+    def end_worker(self, worker: int) -> None:
+        sentinel = self.crew.processes[worker].sentinel
+        self.poll.unregister(sentinel)
+        del self.worker_of_sentinel[sentinel]
+        self.crew.end(worker)
+
+    # What the run asks for
+
+    def attach(self, lost, tick) -> None:
+        self.lost = lost
+        self.tick = tick
+        self.next_tick = wall.monotonic() + TICK_SECONDS if self.progress and tick else math.inf
+
+    def resume(self, time: float) -> None:
+        self.start = wall.monotonic() - time * self.time_scale
+        self.floor = time
+
+    def now(self) -> float:
+        """Seconds of the run, never before what has been handed out."""
+        return max(self.floor, (wall.monotonic() - self.start) / self.time_scale)
+
+    def wake(self) -> None:
+        self.crew.wake()
 
     def begin(self, job: StartedJob) -> None:
         worker = job.worker
         if self.start is None:
             self.start = wall.monotonic()
-        reported, deadline = self.nominal[worker]
-        base = deadline if job.start == reported else job.start
-        self.durations[worker] = self.compute_times.duration(worker, job.k, base)
-        self.due[worker] = base + self.durations[worker]
+        if self.emulated:
+            reported, deadline = self.nominal[worker]
+            base = deadline if job.start == reported else job.start
+            self.durations[worker] = self.compute_times.duration(worker, job.k, base)
+            self.due[worker] = base + self.durations[worker]
         self.jobs[worker] = job
         if self.sent[worker] is None and self.ready[worker]:
             self.send(worker)
@@ -137,8 +178,10 @@ class Processes(Backend):
         job = self.jobs[worker]
         slot = self.gradients.take()
         self.unsent[worker] = False
-        self.sent[worker] = (job.k, slot)
-        deadline = self.start + self.due[worker] * self.time_scale
+        deadline, now = 0.0, wall.monotonic()
+        if self.emulated:
+            deadline = self.start + self.due[worker] * self.time_scale
+        self.sent[worker] = (job.k, slot, max(deadline, now))
         self.crew.send(worker, job.k, self.points.hand(worker, job.point), slot, deadline)
 
     def abort(self, worker: int) -> None:
@@ -154,6 +197,9 @@ class Processes(Backend):
         while True:
             if self.arrived:
                 return self.arrived.popleft() if self.arrived[0].time <= until else None
+            if self.woken:
+                self.woken = False
+                return None
             patience = self.patience(until)
             if not self.collect(patience) and patience <= 0:
                 self.floor = max(self.floor, math.nextafter(until, math.inf))
@@ -168,13 +214,13 @@ class Processes(Backend):
     # What workers answer
 
     def collect(self, patience: float) -> bool:
-        """Takes in what workers have sent, waiting for it if there is nothing; True if anything came."""
+        """Takes in what workers have sent, waiting for it if there is nothing; False if it need not wait any more."""
         if wall.monotonic() > self.next_watch:
             self.watch(0)
         if self.read_tokens():
             return True
         if patience > 0:
-            self.watch(math.ceil(1000 * min(patience, 3600)))
+            self.watch(math.ceil(1000 * min(patience, WATCH_SECONDS)))
             return True
         return False
 
@@ -188,34 +234,51 @@ class Processes(Backend):
         return True
 
     def take_in(self, worker: int, kind: int, k: int, end: float, seconds: float) -> None:
-        if kind == w.READY:
-            self.ready[worker] = True
-            if self.unsent[worker]:
-                self.send(worker)
+        if kind >= w.READY:
+            self.take_notice(worker, kind, seconds)
             return
-        if kind == w.FAILED:
-            return  # its end follows, and is seen by watch
+        if self.calibration is not None:
+            self.calibration.answered(worker, k, end)
+            return
         slot = self.sent[worker][1]
         self.sent[worker] = None
         self.answers[worker] += 1
         self.compute_seconds[worker] += seconds
+        if seconds > self.faults.longest:
+            self.faults.longest = seconds
         job = self.jobs[worker]
         if job is None or job.k != k:
             self.gradients.give_back(slot)
             if self.unsent[worker]:
                 self.send(worker)
-            return
-        if kind == w.NOT_FINITE:
-            raise WorkerFailure(f"worker {worker} returned a non-finite gradient for its job {k}")
-        self.jobs[worker] = None
-        self.arrived.append(Finished(worker, k, self.gradients.lend(slot), *self.when(worker, job.start, end)))
+        elif kind == w.NOT_FINITE:
+            self.gradients.give_back(slot)
+            self.lose(worker, "returned a gradient that is not finite")
+        else:
+            self.jobs[worker] = None
+            self.faults.in_a_row[worker] = 0
+            time, duration = self.when(worker, job.start, end)
+            self.arrived.append(Finished(worker, k, self.gradients.lend(slot), time, duration))
+
+    def take_notice(self, worker: int, kind: int, seconds: float) -> None:
+        if kind == w.WAKE:
+            self.woken = True
+        elif kind == w.READY:
+            self.ready[worker] = True
+            self.faults.longest = max(self.faults.longest, seconds)
+            if self.unsent[worker]:
+                self.send(worker)
+        # Else the worker has failed; its end follows, and is seen by `watch`.
 
     def when(self, worker: int, start: float, end: float) -> tuple[float, float]:
         """Time and duration of an arrival whose gradient was ready at `end` on the wall."""
-        due, ready = self.due[worker], (end - self.start) / self.time_scale
-        if ready > due:
-            self.overruns[worker] += 1
-            due = ready
+        ready = (end - self.start) / self.time_scale
+        due = ready
+        if self.emulated:
+            due = self.due[worker]
+            if ready > due:
+                self.overruns[worker] += 1
+                due = ready
         late = wall.monotonic() - self.start - due * self.time_scale
         self.lateness += late
         self.max_lateness = max(self.max_lateness, late)
@@ -224,40 +287,94 @@ class Processes(Backend):
         duration = self.durations[worker]
         return time, duration if time == start + duration else time - start
 
+    # Workers that fail
+
     def watch(self, milliseconds: int) -> None:
-        """Waits for tokens, and looks whether all workers live."""
+        """Waits for tokens, and looks whether all workers live and answer."""
         events = self.poll.poll(milliseconds)
-        self.next_watch = wall.monotonic() + WATCH_SECONDS
+        now = wall.monotonic()
         for descriptor, _ in events:
             if descriptor in self.worker_of_sentinel:
                 while self.read_tokens():
                     pass  # what it sent before it ended
-                self.lose(self.worker_of_sentinel[descriptor])
+                worker = self.worker_of_sentinel[descriptor]
+                self.lose(worker, self.how_it_ended(worker))
+        if now < self.next_watch:
+            return
+        self.next_watch = now + WATCH_SECONDS
+        for worker, at in list(self.restart_at.items()):
+            if now >= at:
+                del self.restart_at[worker]
+                self.start_worker(worker)
+        self.look_for_hung_workers(now)
+        if now >= self.next_tick:
+            self.next_tick = now + TICK_SECONDS
+            self.tick()
 
-    def lose(self, worker: int) -> None:
+    def look_for_hung_workers(self, now: float) -> None:
+        late = {worker: sent[2] for worker, sent in enumerate(self.sent) if sent is not None and now > sent[2]}
+        limit = self.faults.patience()
+        for worker, due in list(late.items()):
+            if now - due > limit:
+                del late[worker]
+                self.lose(worker, f"was silent for {now - due:.2g} s")
+        self.silence.look(late)
+
+    def how_it_ended(self, worker: int) -> str:
         process = self.crew.processes[worker]
         process.join()
         code = process.exitcode
         if code == w.UNGUARDED:
             raise WorkerFailure(
-                "worker processes import the main script again, so a call with backend='processes' must stand under "
-                "`if __name__ == '__main__':`"
+                "worker processes import the main script for the classes that problem is made of, so the call with "
+                "backend='processes' must stand under `if __name__ == '__main__':`"
             )
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-        tail = self.crew.log_tail(worker)
-        raise WorkerFailure(f"worker {worker} {how}" + (f"; the end of its log:\n{tail}" if tail else ""))
+        return f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+
+    def lose(self, worker: int, what: str) -> None:
+        """Ends a worker that has failed, and what follows by policy."""
+        self.end_worker(worker)
+        log = self.crew.log_tail(worker)
+        if self.start is None or (not self.ready[worker] and not self.faults.in_a_row[worker]):
+            raise WorkerFailure(f"worker {worker} {what} when it started" + (f"; its log ends:\n{log}" if log else ""))
+        if self.sent[worker] is not None:
+            self.gradients.give_back(self.sent[worker][1])
+            self.sent[worker] = None
+        self.ready[worker] = self.unsent[worker] = False
+        delay = self.faults.note(worker, self.now(), what, log)
+        comes_back = self.faults.policy == "restart"
+        if comes_back:
+            self.restart_at[worker] = wall.monotonic() + delay
+            self.next_watch = 0.0
+        waiting = self.jobs[worker] is not None
+        self.jobs[worker] = None
+        if waiting or not comes_back:
+            self.lost(worker, self.now(), comes_back)
 
     def statistics(self) -> dict:
         answers = max(1, sum(self.answers))
         return {
-            "time_scale": self.time_scale,
             "overruns": self.overruns,
             "compute_seconds": [
                 seconds / max(1, count) for seconds, count in zip(self.compute_seconds, self.answers, strict=True)
             ],
             "lateness_mean_seconds": self.lateness / answers,
             "lateness_max_seconds": self.max_lateness,
+            "faults": self.faults.list,
         }
 
     def close(self) -> None:
+        self.lost = self.tick = None  # the run and its memory can go at once
         self.crew.close()
+
+
+def check_clock(times: str, time_scale: float, compute_times: ComputeTimes | None) -> None:
+    if times not in ("emulated", "measured"):
+        raise ValueError(f"times must be 'emulated' or 'measured', got {times!r}")
+    if not (isinstance(time_scale, int | float) and math.isfinite(time_scale) and time_scale > 0):
+        raise ValueError(f"time_scale must be a positive number of seconds per second, got {time_scale!r}")
+    if times == "measured" and time_scale != 1:
+        raise ValueError(f"time_scale must be 1 with measured times, got {time_scale!r}")
+    if (compute_times is None) != (times == "measured"):
+        given = "None" if compute_times is None else "times"
+        raise ValueError(f"compute_times must be given for emulated times and None for measured ones, got {given}")

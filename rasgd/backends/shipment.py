@@ -28,6 +28,7 @@ class Shipment:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ValueError(f"problem cannot be sent to worker processes: {error}") from None
         self.structure = stream.getvalue()
+        self.needs_main = b"__main__" in self.structure  # it holds objects of classes of the main script
         self.size = max(packer.size, 1)
         self.file = unnamed_file("problem", self.size)
         with mmap.mmap(self.file.descriptor, self.size) as memory:

@@ -20,8 +20,9 @@ from rasgd.problems.base import Samples
 JOB = struct.Struct("=qiid")  # k, point slot, gradient slot (ABORT: drop job k), deadline (0: answer at once)
 TOKEN = struct.Struct("=iiqdd")  # worker, kind, k, time the gradient was ready, seconds it took
 ABORT = -1
-READY, DONE, DROPPED, NOT_FINITE, FAILED, WAKE = range(6)
+DONE, DROPPED, NOT_FINITE, READY, FAILED, WAKE = range(6)  # kinds of tokens; the first three answer a job
 DIVERGED = 1e6  # a non-finite gradient at a point beyond this is the method's divergence, not the worker's fault
+LONGEST_SLEEP = 3600.0  # at a time; a gradient that never comes is due at infinity
 UNGUARDED = 86  # exit status of a worker whose import of the main script started workers again
 
 
@@ -97,7 +98,7 @@ def work(station: Station) -> None:
 def interrupted(jobs: int, deadline: float) -> bytes | None:
     """Sleeps until the deadline; what the server has sent meanwhile, which can only be an abort (or its end)."""
     while (remaining := deadline - time.monotonic()) > 0:
-        if select.select([jobs], [], [], remaining)[0]:
+        if select.select([jobs], [], [], min(remaining, LONGEST_SLEEP))[0]:
             return os.read(jobs, JOB.size)
     return None
 

@@ -23,3 +23,6 @@ class Asgd(Method):
     def receive(self, arrival: Arrival) -> list[Job]:
         self.update(arrival.gradient)
         return [Job(arrival.worker)]
+
+    def leave(self, worker: int) -> list[Job]:
+        return []

@@ -90,6 +90,9 @@ class Method(ABC):
         `Job.point == "current"` is x after this call returns.
         """
 
+    # Optional: leave(worker) -> list[Job]. The worker has failed and will not come back; says who works on what next,
+    # after at most one update. A method without it does not allow workers to be dropped.
+
     def update(self, direction: Tensor, scale: float = 1.0) -> None:
         """x ← x − γ·scale·direction, as a new tensor: points that workers hold are references to older ones."""
         self.x = self.x.addcmul(self.step_size, direction, value=-scale)

@@ -24,3 +24,6 @@ class DelayAdaptive(Method):
     def receive(self, arrival: Arrival) -> list[Job]:
         self.update(arrival.gradient, self.num_workers / max(self.num_workers, arrival.delay))
         return [Job(arrival.worker)]
+
+    def leave(self, worker: int) -> list[Job]:
+        return []

@@ -37,3 +37,6 @@ class Fedbuff(Method):
             self.update(self.buffer, 1 / self.K)
             self.buffer, self.count = None, 0
         return [Job(arrival.worker)]
+
+    def leave(self, worker: int) -> list[Job]:
+        return []

@@ -22,13 +22,25 @@ class Minibatch(Method):
     def __init__(self, x0, step_size, num_workers, compute_times=None, generator=None):
         super().__init__(x0, step_size, num_workers, compute_times, generator)
         self.sum = None
-        self.count = 0
+        self.answered = []  # in this step
+        self.present = list(range(num_workers))
+        self.missing = num_workers
 
     def receive(self, arrival: Arrival) -> list[Job]:
         self.sum = arrival.gradient if self.sum is None else self.sum.add_(arrival.gradient)
-        self.count += 1
-        if self.count < self.num_workers:
+        self.answered.append(arrival.worker)
+        self.missing -= 1
+        return [] if self.missing else self.step()
+
+    def leave(self, worker: int) -> list[Job]:
+        """The others make the steps; a gradient that the worker has already sent still counts in this one."""
+        self.present.remove(worker)
+        if worker in self.answered:
             return []
-        self.update(self.sum, 1 / self.num_workers)
-        self.sum, self.count = None, 0
-        return [Job(worker) for worker in range(self.num_workers)]
+        self.missing -= 1
+        return self.step() if self.answered and not self.missing else []
+
+    def step(self) -> list[Job]:
+        self.update(self.sum, 1 / len(self.answered))
+        self.sum, self.answered, self.missing = None, [], len(self.present)
+        return [Job(worker) for worker in self.present]

@@ -41,3 +41,6 @@ class Rennala(Method):
         self.update(self.sum, 1 / self.S)
         self.sum, self.count = None, 0
         return self.restart_all()
+
+    def leave(self, worker: int) -> list[Job]:
+        return []

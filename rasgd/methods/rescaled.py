@@ -39,3 +39,7 @@ class Rescaled(Method):
     def receive(self, arrival: Arrival) -> list[Job]:
         self.update(arrival.gradient, self.scale[arrival.worker])
         return [Job(arrival.worker)]
+
+    def leave(self, worker: int) -> list[Job]:
+        """The others keep their steps, so each still moves x equally much per second."""
+        return []

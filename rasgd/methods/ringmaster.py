@@ -42,6 +42,10 @@ class Ringmaster(Method):
             self.ignored += 1
         return self.stop_hopeless(arrival.worker) if self.abort else [Job(arrival.worker)]
 
+    def leave(self, worker: int) -> list[Job]:
+        self.handed_out.pop(worker, None)
+        return []
+
     def stop_hopeless(self, arrived: int) -> list[Job]:
         del self.handed_out[arrived]
         hopeless = []

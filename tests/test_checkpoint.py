@@ -1,0 +1,140 @@
+"""An interrupted run goes on where it stopped, to the same bits."""
+
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+import rasgd
+from rasgd.methods import METHODS
+
+ARGUMENTS = dict(step_size=[0.01, 0.05], seed=[0, 1], until=40.0, eval_every=4.0, record=True)
+OPTIONS = {"ringmaster": {"R": 3, "abort": True}, "ringleader": {"restart": "current"}, "malenia": {"S": 9}}
+
+
+def quadratic(kind=rasgd.Quadratic):
+    drawn = rasgd.random_quadratic(5, 8, noise=1.0, heterogeneity=0.5)
+    return kind(drawn.A, drawn.b, noise_std=drawn.noise_std, initial_point=drawn.x0)
+
+
+class Interrupted(rasgd.Quadratic):
+    """Sends its own process a signal while it computes a gradient."""
+
+    signal = signal.SIGTERM
+    countdown = 20
+
+    def gradient(self, worker, x, sample):
+        self.countdown -= 1
+        if self.countdown == 0:
+            signal.raise_signal(self.signal)
+        return super().gradient(worker, x, sample)
+
+
+def run(problem, method="rescaled", **options):
+    return rasgd.simulate(problem, method, rasgd.NoisyTimes([1, 1, 2, 3, 5]), **ARGUMENTS | options)
+
+
+def assert_same(one, other):
+    assert np.array_equal(one.final_points, other.final_points)
+    assert one.metrics.equals(other.metrics)
+    assert one.trace.equals(other.trace)
+    assert one.statistics == other.statistics
+    assert one.metadata == other.metadata
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_resumed_simulation_equals_the_uninterrupted_one_bit_for_bit(tmp_path, method):
+    path, options = tmp_path / "run.checkpoint", OPTIONS.get(method, {})
+    with pytest.raises(SystemExit) as stopped:
+        run(quadratic(Interrupted), method, checkpoint=path, **options)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    arrivals = len(torch.load(path, weights_only=True)["run"]["record"]["time"])
+    assert arrivals == 20  # the method has handled the arrival during which the signal came
+    assert_same(run(quadratic(), method, checkpoint=path, **options), run(quadratic(), method, **options))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_interrupted_again_and_again_ends_the_same(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    for _ in range(3):
+        problem = quadratic(Interrupted)
+        problem.countdown = 8
+        with pytest.raises(SystemExit):
+            run(problem, "shuffled", checkpoint=path)
+    assert_same(run(quadratic(), "shuffled", checkpoint=path), run(quadratic(), "shuffled"))
+
+
+def test_finished_passes_are_kept(tmp_path):
+    path, problem = tmp_path / "run.checkpoint", quadratic(Interrupted)
+    problem.countdown = 100  # within the second pass
+    with pytest.raises(SystemExit):
+        run(problem, checkpoint=path, replicas_per_pass=2)
+    assert len(torch.load(path, weights_only=True)["finished"]) == 1
+    assert_same(run(quadratic(), checkpoint=path, replicas_per_pass=2), run(quadratic(), replicas_per_pass=2))
+
+
+def test_an_interrupt_from_the_keyboard_is_passed_on_and_handlers_are_restored(tmp_path):
+    problem, before = quadratic(Interrupted), signal.getsignal(signal.SIGINT)
+    problem.signal = signal.SIGINT
+    with pytest.raises(KeyboardInterrupt):
+        run(problem, checkpoint=tmp_path / "run.checkpoint")
+    assert (tmp_path / "run.checkpoint").exists()
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch):
+    from rasgd.checkpoint import Checkpoints
+
+    saved, save = [], Checkpoints.save
+    monkeypatch.setattr(Checkpoints, "save", lambda self, state: (saved.append(state), save(self, state)))
+    t = run(quadratic(), until=2000.0, eval_every=1000.0, checkpoint=tmp_path / "run.checkpoint", checkpoint_every=0.01)
+    assert len(saved) >= 2  # 2000 s of five workers take well over 0.1 s
+    assert_same(t, run(quadratic(), until=2000.0, eval_every=1000.0))
+
+
+def test_a_checkpoint_of_another_call_is_refused(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(SystemExit):
+        run(quadratic(Interrupted), checkpoint=path)
+    with pytest.raises(ValueError, match=r"belongs to another call: seeds was \[0, 1\], got \[0, 2\]"):
+        run(quadratic(), checkpoint=path, seed=[0, 2])
+    with pytest.raises(ValueError, match="belongs to another call: method was"):
+        run(quadratic(), "asgd", checkpoint=path)
+    changed = quadratic()
+    changed.b += 1
+    changed.mean_b += 1
+    with pytest.raises(ValueError, match="whose loss at the start is"):
+        run(changed, checkpoint=path)
+
+
+def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "run.checkpoint"
+    with pytest.raises(SystemExit):
+        run(quadratic(Interrupted), checkpoint=path)
+    whole = path.read_bytes()
+    for broken in (b"", b"not a checkpoint", whole[: len(whole) // 2]):
+        path.write_bytes(broken)
+        with pytest.raises(ValueError, match="is damaged") as caught:
+            run(quadratic(), checkpoint=path)
+        assert "\n" not in str(caught.value)
+
+
+def test_what_a_killed_writer_left_behind_is_removed(tmp_path):
+    (tmp_path / ".run.checkpoint.abc").mkdir()
+    (tmp_path / ".run.checkpoint.abc" / "run.checkpoint").write_bytes(b"half")
+    run(quadratic(), checkpoint=tmp_path / "run.checkpoint")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Hoarder(rasgd.METHODS["asgd"]):
+    label = "Hoarder"
+
+    def receive(self, arrival):
+        self.seen = {arrival.worker}  # a set is none of the things that method state may be
+        return super().receive(arrival)
+
+
+def test_state_that_cannot_be_kept_is_named(tmp_path):
+    with pytest.raises(ValueError, match="attribute seen must be made of tensors"):
+        run(quadratic(Interrupted), Hoarder, checkpoint=tmp_path / "run.checkpoint")
