@@ -46,7 +46,8 @@ def figure_3_quadratic(settings: dict) -> str:
     return f"""‖∇F‖² against simulated time on quadratics with known noise σ and heterogeneity ζ, averaged over the last
         tenth of elapsed time; median and interquartile band over {num_replicas(settings["quadratic"])} seeds. Every
         method has the step size and own parameters that reach the dotted line, its case's smallest target, soonest on
-        tuning seeds. Dotted curves: exact expectation [derived], for the methods whose moments are known.
+        tuning seeds, or come closest to it by the horizon. Grey: exact expectation [derived], for the methods whose
+        moments are known.
         {ANOTHER_OBJECTIVE} {quadratic_setting(settings)}"""
 
 
@@ -91,8 +92,8 @@ def figure_7_step_sizes(settings: dict) -> str:
     return f"""Sensitivity to the step size: score on tuning seeds against β, the step per second (step size times
         updates per second), over the best score of all methods; own parameters as chosen. Scores: seconds to the
         smallest target on quadratics, training loss over the last quarter on MNIST. Dots: chosen. White: the target is
-        not reached within the horizon; ×: a replica diverged; ○: a network collapsed to a constant prediction.
-        † minimises another objective. {quadratic_setting(settings)} {mnist_setting(settings)}"""
+        not reached within the horizon; grey: not tried; ×: a replica diverged; ○: a network collapsed to a constant
+        prediction. † minimises another objective. {quadratic_setting(settings)} {mnist_setting(settings)}"""
 
 
 def figure_8_real_processes(settings: dict) -> str:

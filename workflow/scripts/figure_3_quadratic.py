@@ -12,7 +12,7 @@ from rasgd.job import job
 from rasgd.methods import METHODS
 from rasgd.tuning import trailing_mean
 
-EXACT = {"color": "0.1", "linestyle": ":", "linewidth": 1.0, "zorder": 5}
+EXACT = {"color": "0.75", "linewidth": 3.4, "solid_capstyle": "round", "zorder": 1.5}  # a halo around what it predicts
 NUM_TIMES = 80  # evenly spread on the logarithmic axis
 
 
@@ -64,6 +64,7 @@ def draw_quadratic(
             handles = [*style.legend_handles(group), exact_handle()]
             legend.legend(handles=handles, title=title, loc="center left", alignment="left")
         saving.save_figure(figure, path_stem, drawn, caption)
+    saving.save_csv(levels(curves, targets), f"{path_stem}_by_seed.csv")
 
 
 def draw_methods(axes, drawn: pd.DataFrame, methods: Sequence[str]) -> None:
@@ -98,6 +99,12 @@ def bands(curves: pd.DataFrame, case: str, target: float, exact: ExactCase) -> p
         parts.append(table.assign(case=case, method=method, target=target))
     columns = ["case", "method", "target", "time", "median", "lower_quartile", "upper_quartile", "exact"]
     return pd.concat(parts, ignore_index=True)[columns]
+
+
+def levels(curves: pd.DataFrame, targets: dict[str, list[float]]) -> pd.DataFrame:
+    """‖∇F‖² over the last tenth of the horizon by replica, of the runs tuned for each case's smallest target."""
+    drawn = curves[curves["target"] == curves["case"].map({case: min(values) for case, values in targets.items()})]
+    return summaries.last_values(drawn, ["case", "method", "target"], ["grad_norm_sq"], share=0.1)
 
 
 def log_spaced(times: np.ndarray) -> np.ndarray:
