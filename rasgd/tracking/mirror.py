@@ -40,6 +40,7 @@ def client_of(uri: str):
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        write_without_waiting_for_the_disk()
     import mlflow
 
     for name in ("mlflow", "alembic"):
@@ -50,6 +51,22 @@ def client_of(uri: str):
     except Exception as error:  # MLflow, requests and SQLAlchemy each have their own
         raise ValueError(f"tracking_uri: cannot reach {without_password(uri)} ({first_line(error)})") from None
     return client
+
+
+def write_without_waiting_for_the_disk() -> None:
+    """Lets SQLite leave the moment of writing to the operating system, in this process.
+
+    MLflow commits six times a run, and waiting for the disk each time took most of an import. A killed import does no
+    harm; a power cut may, and then the database can be deleted: the files behind it are the truth.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def on_connect(connection, _) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", on_connect)
 
 
 def import_experiment(

@@ -24,11 +24,6 @@ BAR_CHARTS = (
     "delay_mean",
     "num_updates",
 )
-DISPLAY_NAMES = {
-    "grad_norm_sq": "‖∇F‖²",
-    "loss": "loss F",
-    "effective_weight_error": "effective weights: distance from 1/n",
-}
 
 
 def shows_views(version: str) -> bool:
@@ -72,9 +67,10 @@ def experiment_tags(
     tags = {
         "mlflow.note.content": note(title, command, links, paths_to_captions, run_ids.get("summary")),
         "mlflow.experimentKind": "custom_model_development",
+        "num_methods": str(len({record.params["method"] for record in records if "method" in record.params})),
     }
     for case, mine in compared.items():
-        tags[VIEW_TAG + case] = named_view(f"Methods compared: {cases[case]}", view_state(case, mine))
+        tags[VIEW_TAG + case] = named_view(cases[case], view_state(case, mine))
     return tags
 
 
@@ -142,7 +138,7 @@ def charts(records: Sequence[Record]) -> list[dict]:
     """A chart for every curve, what is tuned for first, and for every statistic that is not zero everywhere."""
     names = list(dict.fromkeys(name for record in records for name in record.curves if name != "sim_time"))
     tuned_for = "grad_norm_sq" if any("target" in record.params for record in records) else "loss"
-    names.sort(key=lambda name: (name != tuned_for, name not in DISPLAY_NAMES))
+    names.sort(key=lambda name: (name != tuned_for, name not in ("loss", "grad_norm_sq")))
     bars = [name for name in BAR_CHARTS if any(record.metrics.get(name) for record in records)]
     return [line_chart(name, all_positive(name, records)) for name in names[:LINE_CHARTS]] + [
         chart("BAR", name, "bars") for name in bars
@@ -182,7 +178,7 @@ def chart(kind: str, metric: str, section_key: str) -> dict:
         "uuid": f"{section_key}-{metric}",
         "metricSectionId": section_key,
         "metricKey": metric,
-        "displayName": DISPLAY_NAMES.get(metric, metric.replace("_", " ")),
+        "displayName": metric,
         "runsCountToCompare": RUNS_PER_COMPARISON,
         "deleted": False,
         "isGenerated": False,
