@@ -22,6 +22,7 @@ def compute_lower_order(settings: dict, path_to_ratios: str, path_to_floors: str
         settings: of the experiment, as `experiment.read` gives them.
         path_to_ratios: CSV with one row per effect (heterogeneity, staleness, slowest), parameter (ζ, ζ, τ_max) and ε;
             measured is the median over instances, low and high their range, predicted the limit as ε → 0.
+            replicas counts them.
         path_to_floors: CSV with one row per method and step; measured is floor(ζ)/floor(0) with its 95 % interval,
             exact where low = high, predicted the limit as the step vanishes.
     """
@@ -59,7 +60,7 @@ def time_ratios(settings: dict) -> pd.DataFrame:
         rows += [
             {
                 "effect": effect, "parameter": parameter, "epsilon": epsilon, "predicted": 1.0,
-                "measured": np.median(values), "low": min(values), "high": max(values),
+                "measured": np.median(values), "low": min(values), "high": max(values), "replicas": len(values),
             }
             for (effect, parameter), values in ratios.items()
         ]  # fmt: skip
@@ -88,7 +89,7 @@ def floor_ratios(settings: dict, method: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "method": method, "step_size": steps, "predicted": 1.0 + excess, "measured": measured,
-            "low": measured - width, "high": measured + width,
+            "low": measured - width, "high": measured + width, "replicas": 1 if exact else len(runs["schedule_seeds"]),
         }
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from rasgd.job import job
 from rasgd.run import simulate
 from rasgd.theory import best_step, complexity, first_passage, synchronous
 from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic
-from rasgd.theory.weights import mean_compute_time
+from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
 from rasgd.tuning import trailing_mean
 
 CONFIDENCE_FACTOR = 1.96  # standard errors in a 95 % interval
@@ -24,7 +24,8 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
     Columns: steps is tuned or theory; batch is Malenia's S, batch_choice how it was chosen; seconds exact; scaled is
     seconds·nε²/(ΔLσ²τ_A); over_rescaled the ratio to Rescaled ASGD's tuned time and predicted_ratio its limit as ε → 0;
     bound Rescaled ASGD's four terms, without a constant, and lower_bound that of all methods; measured, low, high: time
-    of simulated runs with its 95 % interval, nan where there are none.
+    of simulated runs with its 95 % interval over so many replicas, nan where there are none. Rows of asgd are for data
+    without heterogeneity, also in what they are compared with.
 
     Args:
         settings: of the experiment, as `experiment.read` gives them.
@@ -39,9 +40,11 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
         for epsilon in settings["epsilons"]:
             quadratic = adapted_quadratic(epsilon, len(times), **settings["problem"])
             table = pd.DataFrame(exact_times(quadratic, times, epsilon, settings["malenia_batches"]))
-            rows.append(with_theory(table, quadratic, times, epsilon).assign(profile=profile, epsilon=epsilon))
+            table = with_theory(table, quadratic, times, epsilon)
+            table.loc[len(table)] = without_heterogeneity(settings["problem"], times, epsilon)
+            rows.append(table.assign(profile=profile, epsilon=epsilon))
     table = pd.concat(rows, ignore_index=True)
-    table[["measured", "low", "high"]] = np.nan
+    table[["measured", "low", "high", "replicas"]] = np.nan
     simulate_some(table, settings)
     first = ["profile", "epsilon", "method", "steps", "batch_choice"]
     saving.save_csv(table[first + [name for name in table if name not in first]], path_to_times)
@@ -102,6 +105,17 @@ def with_theory(table: pd.DataFrame, quadratic: DiagonalQuadratic, times: np.nda
     )
 
 
+def without_heterogeneity(problem: dict, times: np.ndarray, epsilon: float) -> pd.Series:
+    """Vanilla ASGD's row: with homogeneous data it minimises F, and each of its gradients counts the same."""
+    alike = adapted_quadratic(epsilon, len(times), **(problem | {"heterogeneity": 0.0})).instance()
+    vanilla, rescaled = (reached(alike, times, method, epsilon, None) for method in ("asgd", "rescaled"))
+    ratios = {
+        "over_rescaled": vanilla.seconds / rescaled.seconds,
+        "predicted_ratio": harmonic_mean_compute_time(times) / mean_compute_time(times),
+    }
+    return pd.Series(row("asgd", "tuned", vanilla, batch_choice="none", batch=np.nan) | ratios)
+
+
 def simulate_some(table: pd.DataFrame, settings: dict) -> None:
     """Fills in measured, low and high at the exact optimum's step and S."""
     runs = settings["simulated"]
@@ -123,6 +137,7 @@ def simulate_some(table: pd.DataFrame, settings: dict) -> None:
         )  # fmt: skip
         at, values = summaries.by_replica(result.metrics.assign(schedule_seed=0), "grad_norm_sq")
         table.loc[index, ["measured", "low", "high"]] = crossings(at, values, given["epsilon"])
+        table.loc[index, "replicas"] = runs["num_seeds"]
 
 
 def crossings(at: np.ndarray, values: np.ndarray, epsilon: float) -> list[float]:

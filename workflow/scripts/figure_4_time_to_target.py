@@ -109,7 +109,10 @@ def time_series(times: pd.DataFrame, profiles: dict[str, str]) -> pd.DataFrame:
         unit = rows["scaled"] / rows["seconds"]
         parts.append(
             series("rescaled", label, rows["epsilon"], rows["scaled"]).assign(
-                simulated=rows["measured"] * unit, simulated_low=rows["low"] * unit, simulated_high=rows["high"] * unit
+                simulated=rows["measured"] * unit,
+                simulated_low=rows["low"] * unit,
+                simulated_high=rows["high"] * unit,
+                replicas=rows["replicas"],
             )
         )
     for profile, label in profiles.items():
@@ -141,7 +144,7 @@ def ratio_series(ratios: pd.DataFrame) -> pd.DataFrame:
     for (effect, parameter), rows in ratios.groupby(["effect", "parameter"]):
         label = names[effect].format(parameter)
         part = series(effect, label, rows["epsilon"], rows["measured"], predicted=rows["predicted"])
-        parts.append(part.assign(low=rows["low"].to_numpy(), high=rows["high"].to_numpy()))
+        parts.append(part.assign(**{name: rows[name].to_numpy() for name in ("low", "high", "replicas")}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -151,7 +154,7 @@ def floor_series(floors: pd.DataFrame) -> pd.DataFrame:
     for method in style.in_order(floors["method"]):
         rows = floors[floors["method"] == method]
         part = series("floor", METHODS[method].label, rows["step_size"], rows["measured"], rows["predicted"])
-        parts.append(part.assign(low=rows["low"].to_numpy(), high=rows["high"].to_numpy()))
+        parts.append(part.assign(**{name: rows[name].to_numpy() for name in ("low", "high", "replicas")}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -159,7 +162,7 @@ def series(panel: str, name: str, x, value, predicted=np.nan) -> pd.DataFrame:
     """One line of a panel; value is exact unless low and high differ."""
     columns = {"x": x, "value": value, "low": value, "high": value, "predicted": predicted}
     columns = {key: np.broadcast_to(np.asarray(entry, dtype=float), np.shape(x)) for key, entry in columns.items()}
-    simulated = dict.fromkeys(("simulated", "simulated_low", "simulated_high"), np.nan)
+    simulated = dict.fromkeys(("simulated", "simulated_low", "simulated_high", "replicas"), np.nan)
     return pd.DataFrame({"panel": panel, "series": name, **columns, **simulated})
 
 
