@@ -143,7 +143,7 @@ def test_tables_have_as_many_cells_in_every_row_as_in_the_header():
     text = saving.markdown(["a", "b", "c"], [saving.Group("group", rows), saving.Group("", rows)])
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines()] == [4] * 5
     tex = saving.latex(["a", "b", "c"], [saving.Group("group", rows)], "caption with 50 % & τ_A")
-    assert tex.isascii() and r"\toprule" in tex and r"50 \% \& $\tau$\_A" in tex
+    assert tex.isascii() and r"\toprule" in tex and r"50 \% \& $\tau_{\mathrm{A}}$" in tex
     assert [line.count(" & ") for line in tex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line] == [
         2,
         2,

@@ -5,6 +5,8 @@ They follow from the settings alone, so that they are known before anything has 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rasgd import experiment
 
 ANOTHER_OBJECTIVE = "† and dashed lines: the method minimises another objective when data are heterogeneous."
@@ -145,11 +147,17 @@ CAPTIONS = {
 
 def num_replicas(setting: dict) -> str:
     """Reported seeds times schedules, for every case where they differ."""
-    counts = []
-    for case in setting["cases"]:
-        role = experiment.case_settings(setting, case)["reporting"]
-        counts.append(len(role["seeds"]) * len(role["schedule_seeds"]))
-    return " and ".join(str(count) for count in dict.fromkeys(counts))
+    roles = [experiment.case_settings(setting, case)["reporting"] for case in setting["cases"]]
+    return distinct(len(role["seeds"]) * len(role["schedule_seeds"]) for role in roles)
+
+
+def horizon(setting: dict) -> str:
+    """Horizon in seconds, for every case where they differ."""
+    return distinct(f"{experiment.case_settings(setting, case)['until']:g}" for case in setting["cases"]) + " s"
+
+
+def distinct(values: Iterable) -> str:
+    return " and ".join(str(value) for value in dict.fromkeys(values))
 
 
 def quadratic_setting(settings: dict) -> str:
@@ -158,15 +166,15 @@ def quadratic_setting(settings: dict) -> str:
     times = experiment.build_compute_times(case["compute_times"]).mean
     mean = times.mean()
     return f"""Quadratics: n = {len(times)}, d = {case["problem"]["dim"]}, fixed times from {times.min():g} to
-        {times.max():g} s, τ_max/τ_A = {times.max() / mean:.3g}, horizon {case["until"]:g} s; our own setting, not
+        {times.max():g} s, τ_max/τ_A = {times.max() / mean:.3g}, horizon {horizon(setting)}; our own setting, not
         one of the paper's."""
 
 
 def mnist_setting(settings: dict) -> str:
     setting = settings["mnist"]
     alpha = setting["data"]["partition"]["alpha"]
-    return f"""MNIST: {data_setting(setting)}, Dirichlet({alpha:g}) shards of equal size, horizon {setting["until"]:g}
-        s. The poster states neither workers, partition nor grid; the same authors' code has n = 100, all of MNIST,
+    return f"""MNIST: {data_setting(setting)}, Dirichlet({alpha:g}) shards of equal size, horizon {horizon(setting)}.
+        The poster states neither workers, partition nor grid; the same authors' code has n = 100, all of MNIST,
         784-128-10, batch 4, Dirichlet(0.1), horizon 30000 s, 30 seeds."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -132,7 +133,10 @@ def text_latex(text: str) -> str:
     Raises:
         ValueError: for a character that has no LaTeX form here.
     """
-    result = "".join(LATEX.get(character, character) for character in text)
+    parts = re.split(r"τ_(A|H|max)", text)  # plain text and the names of compute times in turn
+    parts[0::2] = ["".join(LATEX.get(character, character) for character in part) for part in parts[0::2]]
+    parts[1::2] = [rf"$\tau_{{\mathrm{{{name}}}}}$" for name in parts[1::2]]
+    result = "".join(parts)
     if not result.isascii():
         unknown = sorted({character for character in result if not character.isascii()})
         raise ValueError(f"no LaTeX form is known of {', '.join(unknown)} in {text!r}")
