@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # it needs pandas, and a workflow imports this module while i
 # MLflow wants a moment for every value. A fixed one keeps imports identical; MLflow's relative time misreads 1970.
 START_MILLISECONDS = 946_684_800_000  # 2000-01-01 00:00 UTC
 ENTITIES_PER_BATCH = 1000  # MLflow refuses more in one call
+RUNS_PER_PAGE = 1000  # of a search
 
 
 def tracking_uri(results: str | os.PathLike, configured: str | None = None) -> str:
@@ -106,9 +107,7 @@ def import_experiment(
     try:
         experiment_id = experiment_of(client, name, artifacts)
         run_ids, counts = synchronise(client, experiment_id, wanted, commit, report)
-        tags = page(experiment_id, run_ids, version("mlflow"))
-        for key, value in tags.items():
-            client.set_experiment_tag(experiment_id, key, value)
+        set_tags(client, experiment_id, page(experiment_id, run_ids, version("mlflow")))
     except Exception as error:
         raise ValueError(f"MLflow at {without_password(uri)} refused: {first_line(error)}") from error
     content = {"tracking_uri": without_password(uri), "experiment": name, "experiment_id": experiment_id}
@@ -125,6 +124,17 @@ def experiment_of(client, name: str, artifacts: str | None) -> str:
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id
+
+
+def set_tags(client, experiment_id: str, tags: dict[str, str]) -> None:
+    """Gives an experiment these tags, and takes away the views of cases that are no more."""
+    from rasgd.tracking.page import VIEW_TAG
+
+    for key in client.get_experiment(experiment_id).tags:
+        if key.startswith(VIEW_TAG) and key not in tags:
+            client.delete_experiment_tag(experiment_id, key)
+    for key, value in tags.items():
+        client.set_experiment_tag(experiment_id, key, value)
 
 
 def synchronise(client, experiment_id: str, wanted: dict[str, Record], commit, report) -> tuple[dict, dict]:
@@ -152,7 +162,7 @@ def runs_of(client, experiment_id: str) -> Iterator:
     """All runs of an experiment that were imported."""
     token = None
     while True:
-        page = client.search_runs([experiment_id], "tags.run_key LIKE '%'", max_results=1000, page_token=token)
+        page = client.search_runs([experiment_id], "tags.run_key LIKE '%'", max_results=RUNS_PER_PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 from rasgd.tracking.records import RUNS_PER_COMPARISON, Record
 
-VIEW_TAG = "mlflow.sharedViewState."
+VIEW_KEY = "rasgd_"  # begins the key of our views; those that people save themselves have others
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
+LONGEST_TAG = 5000  # characters that MLflow keeps
 LINE_CHARTS = 6  # at most
 BAR_CHARTS = (
     "effective_weight_error",
@@ -34,7 +36,7 @@ def shows_views(version: str) -> bool:
 
 def view_path(experiment_id: str, case: str) -> str:
     """Where the comparison of a case is, below the address of an MLflow server."""
-    query = f"compareRunsMode=CHART&viewStateShareKey={case}&workflowType=machine_learning"
+    query = f"compareRunsMode=CHART&viewStateShareKey={VIEW_KEY}{case}&workflowType=machine_learning"
     return f"#/experiments/{experiment_id}/runs?{query}"
 
 
@@ -78,18 +80,28 @@ def note(
     title: str, command: str, links: dict[str, str], paths_to_captions: Iterable[Path], summary_run: str | None
 ) -> str:
     """The description at the head of the page; folded up, it shows its first line."""
-    comparisons = " · ".join(f"[{label}]({path})" for label, path in links.items())
-    parts = [f"**{title}** · made by `{command}`", f"Methods compared: {comparisons}" if links else ""]
-    for path in paths_to_captions:
-        if path.with_suffix(".png").is_file():
-            parts.append(f"![{path.stem}](get-artifact?path={path.stem}.png&run_uuid={summary_run})")
-        parts.append(path.read_text().strip())
-    parts.append(
+    head = [f"**{title}** · made by `{command}`"]
+    if links:
+        head.append("Methods compared: " + " · ".join(f"[{label}]({path})" for label, path in links.items()))
+    tail = [
         "Every reported run is one method with one seed; to compare methods by hand, filter by "
         "`tags.role = 'reporting'`, group by `method`, and choose the metric `sim_time` (simulated seconds) as X-axis. "
         "Tried step sizes are the runs with `tags.role = 'tuning'`."
-    )
-    return "\n\n".join(part for part in parts if part)
+    ]
+    shown = [described(path, summary_run) for path in paths_to_captions]
+    while len(text := "\n\n".join(head + shown + tail)) > LONGEST_TAG and shown:
+        shown.pop()
+        tail[1:] = ["More figures and tables are artifacts of the run `figures and tables`."]
+    return text
+
+
+def described(path_to_caption: Path, summary_run: str | None) -> str:
+    """A figure above its caption, or a table."""
+    text = path_to_caption.read_text().strip()
+    if not path_to_caption.with_suffix(".png").is_file():
+        return text
+    name = path_to_caption.stem
+    return f"![{name}](get-artifact?path={name}.png&run_uuid={summary_run})\n\n{text}"
 
 
 def named_view(name: str, state: dict) -> str:
