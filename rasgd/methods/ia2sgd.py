@@ -34,8 +34,7 @@ class Ia2sgd(Method):
             if not self.missing:
                 self.mean = sum(self.table[1:], self.table[0].clone()).div_(self.num_workers)
             return [Job(i)]
-        # The old entry's memory takes the change: one vector less to write to.
-        self.mean.sub_(self.table[i].sub_(g), alpha=1 / self.num_workers)
+        self.mean.add_(g, alpha=1 / self.num_workers).sub_(self.table[i], alpha=1 / self.num_workers)
         self.table[i] = g
         self.update(self.mean)
         return [Job(i)]

@@ -17,7 +17,8 @@ class Ringleader(Method):
     updated: its gradient opens the next round's table and it goes on at the point it holds. After n updates the second
     table becomes the first. Delays stay at most 2n − 2.
 
-    The mean of the table is kept as one more vector, so that an arrival costs O(d) and not O(nd).
+    While the table has gaps its mean is not needed; once it is full the mean is kept as one more vector. So an arrival
+    costs O(d), and the first update of a round O(nd).
 
     Args:
         restart: "held" as in the paper, or "current", as in the authors' public code, which hands the newest x also to
@@ -35,39 +36,43 @@ class Ringleader(Method):
         if restart not in ("held", "current"):
             raise ValueError(f"restart must be 'held' or 'current', got {restart!r}")
         self.restart = restart
-        self.new_round({"averages": [None] * num_workers, "counts": [0] * num_workers, "mean": None})
+        self.new_round(self.empty_table())
+
+    def empty_table(self) -> dict:
+        """Sums and counts by worker; a sum is meaningless while its count is 0."""
+        return {"sums": [None] * self.num_workers, "counts": [0] * self.num_workers}
 
     def new_round(self, table: dict) -> None:
-        self.table = table
-        self.next_table = {"averages": [None] * self.num_workers, "counts": [0] * self.num_workers, "mean": None}
+        self.table, self.next_table = table, self.empty_table()
+        self.mean = None  # of the table's averages, once there are n
         self.updated = [False] * self.num_workers
-        self.missing = self.table["counts"].count(0)
 
     def add(self, table: dict, worker: int, gradient) -> None:
-        """Averages the gradient into the worker's entry and keeps the mean over workers."""
-        averages, counts = table["averages"], table["counts"]
+        sums, counts = table["sums"], table["counts"]
+        sums[worker] = sums[worker].add_(gradient) if counts[worker] else gradient
         counts[worker] += 1
-        if counts[worker] == 1:
-            averages[worker] = change = gradient
-        else:  # an average moves by the difference to it over the count
-            change = gradient.sub_(averages[worker])
-            averages[worker].add_(change, alpha=1 / counts[worker])
-        share = 1 / (counts[worker] * self.num_workers)
-        if table["mean"] is None:
-            table["mean"] = change * share
-        else:
-            table["mean"].add_(change, alpha=share)
+
+    def add_to_mean(self, worker: int, sign: float) -> None:
+        """mean ← mean ± (1/n) Gᵢ/bᵢ."""
+        self.mean.add_(self.table["sums"][worker], alpha=sign / (self.table["counts"][worker] * self.num_workers))
 
     def receive(self, arrival: Arrival) -> list[Job]:
         i = arrival.worker
         if self.updated[i]:
             self.add(self.next_table, i, arrival.gradient)
             return [Job(i, self.restart)]
-        self.missing -= self.table["counts"][i] == 0
-        self.add(self.table, i, arrival.gradient)
-        if self.missing:
-            return [Job(i, self.restart)]
-        self.update(self.table["mean"])
+        if self.mean is not None:
+            self.add_to_mean(i, -1.0)
+            self.add(self.table, i, arrival.gradient)
+            self.add_to_mean(i, 1.0)
+        else:
+            self.add(self.table, i, arrival.gradient)
+            if 0 in self.table["counts"]:
+                return [Job(i, self.restart)]
+            self.mean = arrival.gradient.new_zeros(arrival.gradient.shape)
+            for worker in range(self.num_workers):
+                self.add_to_mean(worker, 1.0)
+        self.update(self.mean)
         self.updated[i] = True
         if all(self.updated):
             self.new_round(self.next_table)
