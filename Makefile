@@ -1,5 +1,5 @@
 # Thin aliases: everything below is one call of a tool that also works by hand, from an activated environment.
-# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce` and `make compare`).
+# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce`, `make verify` and `make compare`).
 
 PYTHON ?= python3
 SCALE ?= laptop
@@ -15,7 +15,7 @@ SNAKEMAKE_SOURCES := Snakefile workflow/rules
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce preflight test smoke compare ui report bench lint format constraints clean
+.PHONY: help setup reproduce preflight test smoke verify compare ui report bench lint format constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(STAMP) ## set up, then run the test suite
 
 smoke: $(STAMP) ## run every rule once at a tiny scale, into results/smoke
 	$(SNAKEMAKE) --cores 2 --config scale=smoke
+
+verify: $(STAMP) ## judge the claims by the figures and tables and print the ledger; fails where a claim fails
+	$(SNAKEMAKE) verify --config scale=$(SCALE)
 
 compare: $(STAMP) ## compare the reproduced figures and tables with the committed ones
 	@$(IN_VENV) python workflow/scripts/compare.py --scale $(SCALE)

@@ -17,6 +17,7 @@ rule all:
     default_target: True
     input:
         ALL_PRODUCTS,
+        LEDGER,
         expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=EXPERIMENTS),
 
 
@@ -24,6 +25,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/track.smk"
+include: "workflow/rules/check.smk"
 
 
 for experiment in EXPERIMENTS:

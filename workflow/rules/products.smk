@@ -15,9 +15,16 @@ PRODUCTS = {
 }
 
 
+# Figures that also write one row of numbers per seed, for the claims.
+BY_SEED = ["figure_3_quadratic", "figure_5_mnist", "figure_6_slow_owners"]
+
+
+LEDGER = [f"{FIGURES}/claims.md", f"{FIGURES}/claims.csv"]
+
+
 def product_files(product):
-    endings = ("png", "pdf", "csv", "md") if product.startswith("figure") else ("md", "tex", "csv")
-    return [f"{FIGURES}/{product}.{ending}" for ending in endings]
+    endings = [".png", ".pdf", ".csv", ".md"] if product.startswith("figure") else [".md", ".tex", ".csv"]
+    return [f"{FIGURES}/{product}{ending}" for ending in endings + ["_by_seed.csv"] * (product in BY_SEED)]
 
 
 def with_training(products, experiments):
@@ -47,6 +54,7 @@ def figure_outputs(product):
         "pdf": in_report(product, "pdf", "figure for print"),
         "csv": in_report(product, "csv", "numbers drawn"),
         "caption": f"{FIGURES}/{product}.md",
+        **({"by_seed": f"{FIGURES}/{product}_by_seed.csv"} if product in BY_SEED else {}),
     }
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rasgd import experiment as experiments
 from rasgd import provenance
+from rasgd.claims.seeds import with_other_seeds
 
 
 def read_settings():
@@ -15,7 +16,7 @@ def read_settings():
     experiments.check_environment(config)
     settings = {}
     for path in sorted(Path("config/experiments").glob("*.yaml")):
-        settings[path.stem] = experiments.read(path, config["scale"])
+        settings[path.stem] = with_other_seeds(experiments.read(path, config["scale"]), config["seed_shift"])
         experiments.check_schema(settings[path.stem], experiment_schema, str(path))
         experiments.check(settings[path.stem], str(path))
     return settings
@@ -26,7 +27,7 @@ def read_theory_settings():
     schema = experiments.read_yaml(Path(workflow.basedir) / "workflow/schemas/theory.schema.yaml")
     settings = {}
     for path in sorted(Path("config/theory").glob("*.yaml")):
-        settings[path.stem] = experiments.read(path, config["scale"])
+        settings[path.stem] = with_other_seeds(experiments.read(path, config["scale"]), config["seed_shift"])
         experiments.check_schema({path.stem: settings[path.stem]}, schema, str(path))
     return settings
 
@@ -39,11 +40,14 @@ except ValueError as error:
 
 EXPERIMENTS = list(SETTINGS)
 RESULTS = f"{config['results']}/{config['scale']}"
+RUNS = f"{RESULTS}/runs"  # shared by all seeds: what was tuned is found again
+if config["seed_shift"]:
+    RESULTS += f"/seeds_{config['seed_shift']}"
 FIGURES = {
     "smoke": f"{RESULTS}/paper_figures",
     "laptop": config["figures"],
     "paper": f"{config['figures']}/paper_scale",
-}[config["scale"]]
+}[config["scale"] if not config["seed_shift"] else "smoke"]
 
 
 wildcard_constraints:

@@ -20,7 +20,7 @@ rule trajectory:
         settings=lambda wildcards: training_settings(wildcards.experiment, wildcards.method),
         source_hashes=lambda wildcards: source_hashes(wildcards.experiment, wildcards.method),
         device=config["device"],
-        store=f"{RESULTS}/runs",
+        store=RUNS,
     message:
         "Training {wildcards.method} on {wildcards.experiment}"
     script:
