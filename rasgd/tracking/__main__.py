@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,7 @@ from rasgd.tracking.page import VIEW_TAG, view_path
 HOST = "127.0.0.1"
 FIRST_PORT, NUM_PORTS = 5000, 20
 SECONDS_TO_START = 60
+SECONDS_TO_STOP = 5
 CONFIG = Path("config/config.yaml")
 SCALES_SHOWN_FIRST = ("laptop", "paper", "smoke")
 
@@ -64,6 +67,7 @@ def show(uri: str, results: str, port: int | None) -> None:
     if uri.startswith("sqlite:///") and not database.is_file():
         raise ValueError(f"{database} does not exist yet; make it with `make reproduce` or, in a minute, `make smoke`")
     port = free_port(port)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # lets the server be stopped with this process
     server = start_server(uri, results, port)
     try:
         wait_for(server, port, path_to_log(results))
@@ -71,8 +75,7 @@ def show(uri: str, results: str, port: int | None) -> None:
         print("Stop it with Ctrl-C.", flush=True)
         server.wait()
     finally:
-        server.terminate()
-        server.wait()
+        stop(server)
 
 
 def free_port(wanted: int | None) -> int:
@@ -103,7 +106,18 @@ def start_server(uri: str, results: str, port: int) -> subprocess.Popen:
     # By environment, not as an argument: an address may hold a password, and everyone can read a process's arguments.
     environment = os.environ | quiet | {"MLFLOW_BACKEND_STORE_URI": uri}
     with open(path_to_log(results), "w") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def stop(server: subprocess.Popen) -> None:
+    """Ends the server and its workers, which share a process group of their own."""
+    with suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
 
 
 def path_to_log(results: str) -> Path:
