@@ -121,6 +121,7 @@ class Run:
             worker, k, gradient, time, duration = finished
             delay = desk.finish(worker, method.updates, time)
             jobs = method.receive(Arrival(worker, gradient, delay, time, duration))
+            del finished, gradient  # so that the next gradient may take this one's memory, which is in the cache
             desk.issue(jobs, method.x, method.updates, time)
             note_time(time), note_worker(worker), note_k(k), note_delay(delay), note_duration(duration)
             self.num_arrivals += 1
