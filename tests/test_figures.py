@@ -296,6 +296,7 @@ def test_everything_is_drawn_from_two_methods_and_one_seed(products):
     figures, tables = ("png", "pdf", "csv", "md"), ("md", "tex", "csv")
     wanted = {f"figure_{n}.{ending}" for n in (1, 3, 5, 6, 7, 8) for ending in figures}
     wanted |= {f"table_{n}.{ending}" for n in (1, 2) for ending in tables}
+    wanted |= {f"figure_{n}_by_seed.csv" for n in (3, 5, 6)}
     assert {path.name for path in products.iterdir()} == wanted
 
 
