@@ -29,7 +29,7 @@ from rasgd.theory.constants import (
     smallest_growth,
 )
 from rasgd.theory.first_passage import time_to_target
-from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic, spectrum_quadratic
+from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic, cancelling_quadratic, spectrum_quadratic
 from rasgd.theory.quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
 from rasgd.theory.schedule import ArrivalCycle, arrival_cycle
 from rasgd.theory.stationary import (
@@ -73,6 +73,7 @@ __all__ = [
     "arrival_frequency",
     "best_time",
     "block_zero_chain",
+    "cancelling_quadratic",
     "constants_along",
     "diagonal_instance",
     "effective_weights",

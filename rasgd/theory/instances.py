@@ -18,15 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DiagonalQuadratic:
-    """Fᵢ(x) = ½ Σⱼ λⱼxⱼ² − bᵢᵀx with Σbᵢ = 0, so that F has its minimiser at 0 and ∇Fᵢ(0) = −bᵢ.
+    """Fᵢ(x) = ½ Σⱼ λᵢⱼxⱼ² − bᵢᵀx with Σbᵢ = 0, so that F has its minimiser at 0 and ∇Fᵢ(0) = −bᵢ.
 
-    ``curvatures`` [d]: λ, the same for all workers; ``b`` [n, d]; ``noise_std``: per coordinate; ``initial_point`` [d].
+    ``curvatures`` [n, d], or [d] where they are the same for all workers; ``b`` [n, d]; ``noise_std``: per coordinate; ``initial_point`` [d].
     """
 
     curvatures: np.ndarray
     b: np.ndarray
     noise_std: float
     initial_point: np.ndarray
+
+    @property
+    def matrices(self) -> np.ndarray:
+        """Aᵢ [n, d, d], or [d, d] where they are the same."""
+        return self.curvatures[..., None] * np.eye(self.curvatures.shape[-1])
 
     def instance(self) -> QuadraticInstance:
         """Return what the exact theory takes."""
@@ -36,11 +41,11 @@ class DiagonalQuadratic:
         """Return what is simulated."""
         from rasgd.problems.quadratic import Quadratic
 
-        return Quadratic(np.diag(self.curvatures), self.b, self.noise_std, self.initial_point)
+        return Quadratic(self.matrices, self.b, self.noise_std, self.initial_point)
 
     def constants(self, growth: float | None = None) -> Constants:
         """Return L, L_max, σ², Δ, ζ² and ρ exactly."""
-        return quadratic_constants(np.diag(self.curvatures), self.b, self.noise_std, self.initial_point, growth)
+        return quadratic_constants(self.matrices, self.b, self.noise_std, self.initial_point, growth)
 
 
 def adapted_quadratic(
@@ -67,6 +72,24 @@ def adapted_quadratic(
     b = np.zeros((num_workers, len(curvatures)))
     b[:, 1:] = centred_gradients(num_workers, num_stiff, heterogeneity, seed)
     return DiagonalQuadratic(curvatures, b, noise / np.sqrt(len(curvatures)), start)
+
+
+def cancelling_quadratic(
+    epsilon: float, num_workers: int, max_smoothness: float, sign_seed: int = 0, **adapted
+) -> DiagonalQuadratic:
+    """Return ``adapted_quadratic`` with curvatures 1 ± (L_max − 1) in its stiff modes that cancel to L = 1 in the mean.
+
+    Half of the workers, drawn with ``sign_seed``, curve upwards by ``max_smoothness`` = L_max ≥ 1, the others
+    downwards. ``num_workers`` must be even.
+    """
+    if whole_number("num_workers", num_workers) % 2:
+        raise ValueError(f"num_workers must be even for curvatures to cancel, got {num_workers}")
+    base = adapted_quadratic(epsilon, num_workers, **adapted)
+    signs = np.random.default_rng(sign_seed).permutation(np.repeat([1.0, -1.0], num_workers // 2))
+    spread = np.append(
+        0.0, np.full(len(base.curvatures) - 1, real_number("max_smoothness", max_smoothness, at_least=1) - 1)
+    )
+    return DiagonalQuadratic(base.curvatures + signs[:, None] * spread, base.b, base.noise_std, base.initial_point)
 
 
 def spectrum_quadratic(

@@ -6,10 +6,13 @@ THEORY_TABLES = {
     "stationary_error": ["floors", "stability"],
     "time_to_target": ["times"],
     "lower_order": ["ratios", "floors"],
+    "worst_case": ["times"],
+    "small_smoothness": ["times"],
 }
 THEORY_PRODUCTS = {
     "figure_2_stationary_error": ["stationary_error"],
     "figure_4_time_to_target": ["time_to_target", "lower_order"],
+    "figure_13_hard_instances": ["worst_case", "small_smoothness"],
 }
 
 
@@ -26,6 +29,10 @@ def theory_code(script, methods):
 def theory_product_files(product):
     tables = [path for experiment in THEORY_PRODUCTS[product] for path in theory_outputs(experiment).values()]
     return product_files(product) + tables
+
+
+def profile_labels(experiment):
+    return {profile: own["label"] for profile, own in THEORY_SETTINGS[experiment]["profiles"].items()}
 
 
 for product in THEORY_PRODUCTS:
@@ -81,6 +88,38 @@ rule exact_ratios:
         "../scripts/exact_ratios.py"
 
 
+rule chain_times:
+    output:
+        **theory_outputs("worst_case"),
+    log:
+        f"{RESULTS}/logs/chain_times.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=THEORY_SETTINGS["worst_case"],
+        code=theory_code("chain_times", THEORY_SETTINGS["worst_case"]["methods"]),
+    message:
+        "Measuring times on the hard instance of the lower bound"
+    script:
+        "../scripts/chain_times.py"
+
+
+rule curvature_times:
+    output:
+        **theory_outputs("small_smoothness"),
+    log:
+        f"{RESULTS}/logs/curvature_times.log",
+    conda:
+        "../../environment.yml"
+    params:
+        settings=THEORY_SETTINGS["small_smoothness"],
+        code=theory_code("curvature_times", THEORY_SETTINGS["small_smoothness"]["simulated"]["methods"]),
+    message:
+        "Computing and measuring times where curvatures cancel in the mean"
+    script:
+        "../scripts/curvature_times.py"
+
+
 rule figure_2_stationary_error:
     input:
         **theory_outputs("stationary_error"),
@@ -111,13 +150,33 @@ rule figure_4_time_to_target:
     conda:
         "../../environment.yml"
     params:
-        profiles={name: own["label"] for name, own in THEORY_SETTINGS["time_to_target"]["profiles"].items()},
+        profiles=profile_labels("time_to_target"),
         caption=caption_of("figure_4_time_to_target", THEORY_SETTINGS, config["scale"]),
         code=figure_code("figure_4_time_to_target"),
     message:
         "Drawing times to target over their leading term, and what is of lower order"
     script:
         "../scripts/figure_4_time_to_target.py"
+
+
+rule figure_13_hard_instances:
+    input:
+        chains=theory_outputs("worst_case")["times"],
+        curvatures=theory_outputs("small_smoothness")["times"],
+    output:
+        **figure_outputs("figure_13_hard_instances"),
+    log:
+        f"{RESULTS}/logs/figure_13_hard_instances.log",
+    conda:
+        "../../environment.yml"
+    params:
+        profiles=profile_labels("worst_case"),
+        caption=caption_of("figure_13_hard_instances", THEORY_SETTINGS, config["scale"]),
+        code=figure_code("figure_13_hard_instances"),
+    message:
+        "Drawing times on the hard instance and where curvatures cancel"
+    script:
+        "../scripts/figure_13_hard_instances.py"
 
 
 for experiment in THEORY_SETTINGS:

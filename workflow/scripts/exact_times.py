@@ -12,9 +12,8 @@ from rasgd.run import simulate
 from rasgd.theory import best_step, complexity, first_passage, synchronous
 from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic
 from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
-from rasgd.tuning import trailing_mean
+from rasgd.tuned_time import crossings
 
-CONFIDENCE_FACTOR = 1.96  # standard errors in a 95 % interval
 HORIZON = 2.0  # of a simulated run, over the predicted time
 
 
@@ -138,17 +137,6 @@ def simulate_some(table: pd.DataFrame, settings: dict) -> None:
         at, values = summaries.by_replica(result.metrics.assign(schedule_seed=0), "grad_norm_sq")
         table.loc[index, ["measured", "low", "high"]] = crossings(at, values, given["epsilon"])
         table.loc[index, "replicas"] = runs["num_seeds"]
-
-
-def crossings(at: np.ndarray, values: np.ndarray, epsilon: float) -> list[float]:
-    """When the mean over replicas, and the two ends of its pointwise 95 % interval, first reach ε.
-
-    First hits of resampled means would come too early: each of them may dip below ε where the exact mean does not.
-    """
-    smooth = trailing_mean(at, values)
-    mean, width = smooth.mean(axis=1), CONFIDENCE_FACTOR * smooth.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-    ends = (mean, mean - width, mean + width)
-    return [float(at[np.argmax(end <= epsilon)]) if np.any(end <= epsilon) else np.inf for end in ends]
 
 
 if "snakemake" in globals():

@@ -1,0 +1,174 @@
+"""What the exact experiments rest on: Malenia rounds, best steps, instances, the chain as a problem."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from rasgd import experiment, theory
+from rasgd.compute_times import FixedTimes
+from rasgd.problems import chain as chains
+from rasgd.run import simulate
+from rasgd.theory import worst_case
+from rasgd.tuned_time import crossings, tuned_time
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = experiment.read_yaml(ROOT / "workflow/schemas/theory.schema.yaml")
+FILES = sorted((ROOT / "config/theory").glob("*.yaml"))
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"workflow/scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("scale", experiment.SCALES)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_exact_experiment_is_valid_at_every_scale(path, scale):
+    experiment.check_schema({path.stem: experiment.read(path, scale)}, SCHEMA, path.name)
+
+
+def test_a_misspelt_key_of_an_exact_experiment_is_named():
+    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke") | {"epsilon": [0.1]}
+    with pytest.raises(ValueError, match="unknown key epsilon"):
+        experiment.check_schema({"time_to_target": settings}, SCHEMA, "file.yaml")
+
+
+@pytest.mark.parametrize("times", [[1, 1, 2, 4], [1, 2, 3, 6], [2, 2, 2, 2], [1, 1, 1, 16]])
+@pytest.mark.parametrize("batch", [1, 4, 9, 40])
+def test_malenia_round_is_what_the_simulator_does(times, batch):
+    seconds, counts = theory.malenia_round(times, batch)
+    problem = theory.spectrum_quadratic([1.0], 4, 1.0, 1.0, 1.0).problem()
+    run = simulate(problem, "malenia", times, 0.1, until=5 * seconds, eval_every=seconds, S=batch)
+    assert run.metrics["updates"].tolist() == [0, 1, 2, 3, 4, 5]
+    # Every round computes its Bᵢ gradients and drops what is under way.
+    assert run.statistics["applied_gradients"] == 5 * counts.sum()
+
+
+def test_malenia_twin_has_the_moments_of_simulated_runs():
+    times, quadratic = [1, 1, 2, 4], theory.spectrum_quadratic([0.3, 1.0], 4, 1.0, 2.0, 1.0)
+    twin, seconds = theory.malenia_twin(quadratic.instance(), times, 9)
+    at, seeds = 8 * seconds[0] * np.arange(4), range(2000)
+    run = simulate(quadratic.problem(), "malenia", times, 0.2, seed=seeds, until=at[-1], eval_every=at[1], S=9)
+    rows = run.metrics.groupby("time").grad_norm_sq
+    predicted = theory.moment_trajectory(twin, seconds, "minibatch", 0.2, at).expected_grad_norm_sq
+    # three noisy comparisons, 4 standard errors each; a wrong noise level of Malenia would be off by > 10 of them
+    np.testing.assert_array_less(np.abs(rows.mean() - predicted), 4 * rows.std() / np.sqrt(len(seeds)) + 1e-12)
+
+
+def test_small_step_floor_is_the_limit_of_the_exact_floor():
+    rng = np.random.default_rng(0)
+    instance = theory.diagonal_instance(rng.uniform(0.5, 1.5, (3, 2)), np.zeros((3, 2)), 0.7)
+    for method in ("asgd", "rescaled", "minibatch"):
+        exact = theory.stationary_error(instance, [1, 2, 4], method, [1e-4, 2e-4]).noise
+        law = theory.small_step_floor(instance, [1, 2, 4], method, [1e-4, 2e-4])
+        # the next term is relatively of order γ·curvature·arrivals per cycle, 1e-3
+        np.testing.assert_allclose(law, exact, rtol=3e-3)
+
+
+@pytest.mark.parametrize("method", ["rescaled", "minibatch"])
+def test_best_time_is_not_beaten_by_a_fine_grid(method):
+    instance, times = theory.adapted_quadratic(0.01, 4, heterogeneity=1.0).instance(), [1, 2, 4, 4]
+    best = theory.best_time(instance, times, method, 0.01)
+    steps = best.step_size * np.geomspace(0.2, 3, 200)
+    times_there = theory.time_to_target(instance, times, method, steps, 0.01)
+    # .2 %: the refined grid has a ratio of 2^(1/16), and times bend at arrivals
+    assert best.seconds <= times_there.min() * 1.002
+    assert theory.time_to_target(instance, times, method, best.step_size, 0.01) == pytest.approx(best.seconds, rel=1e-3)
+
+
+def test_best_time_needs_noise():
+    quiet = theory.spectrum_quadratic([1.0], 2, 1.0, 0.0, 1.0).instance()
+    with pytest.raises(ValueError, match="noise_std"):
+        theory.best_time(quiet, [1, 2], "rescaled", 0.1)
+
+
+def test_instances_have_the_constants_they_promise():
+    adapted = theory.adapted_quadratic(0.01, 6, heterogeneity=2.0, noise=3.0, gap=5.0).constants()
+    assert (adapted.smoothness, adapted.initial_gap) == (1.0, pytest.approx(5.0))
+    assert adapted.noise_variance == pytest.approx(9.0)
+    spectrum = theory.spectrum_quadratic([0.1, 1.0], 6, 2.0, 3.0, 5.0)
+    np.testing.assert_allclose((spectrum.b**2).mean(axis=0), 2.0)  # ζ²/d in every coordinate
+    np.testing.assert_allclose(spectrum.b.sum(axis=0), 0.0, atol=1e-12)
+    assert spectrum.constants().initial_gap == pytest.approx(5.0)
+    cancelling = theory.cancelling_quadratic(0.01, 6, 8.0)
+    assert cancelling.constants().smoothness == pytest.approx(1.0)
+    assert cancelling.constants().max_smoothness == pytest.approx(8.0)
+    with pytest.raises(ValueError, match="num_workers must be even"):
+        theory.cancelling_quadratic(0.01, 5, 8.0)
+
+
+def test_chain_problem_is_the_theory_s_chain():
+    chain = worst_case.block_zero_chain([1, 3], 0.05, 30.0, 3)
+    problem = chains.ZeroChain(chain)
+    rng = np.random.default_rng(0)
+    x = rng.choice([-1.2, -0.7, -0.505, 0.0, 0.1, 0.5005, 0.6, 0.9, 1.5], (400, 2, 3)) * chain.scales[:, None]
+    x = x.reshape(400, 6)
+    points = torch.from_numpy(x)
+    metrics = problem.evaluate(points)
+    np.testing.assert_allclose(metrics["loss"], chain.value(x), atol=1e-12)
+    np.testing.assert_allclose(metrics["grad_norm_sq"], (chain.gradient(x) ** 2).sum(axis=1), rtol=1e-10)
+    for worker in range(2):
+        for coin in (0.0, 1.0):
+            sample = torch.full((1, 1), coin / chain.probabilities[worker], dtype=torch.float64)
+            expected = chain.stochastic_gradient(worker, x, coin)
+            np.testing.assert_allclose(problem.gradient(worker, points, sample), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_chain_cannot_be_finished_before_the_oracle_has_shown_it():
+    chain, times = worst_case.block_zero_chain([1, 2], 0.01, 3.0, 4), [1, 2]
+    run = simulate(chains.ZeroChain(chain), "rescaled", times, 20.0, seed=range(50), until=400, eval_every=1.0)
+    reached = run.metrics[run.metrics["grad_norm_sq"] <= 0.01].groupby("seed")["time"].min()
+    # Four coins must fall right in some block; on average that takes 4τ/p seconds, and no run gets by with 4 gradients
+    assert reached.min() >= 4 and reached.mean() > 0.5 * chain.block_seconds(times).min()
+
+
+def test_crossings_bracket_the_time_of_the_mean():
+    at = np.arange(1.0, 101.0)
+    noise = np.random.default_rng(0).normal(size=(100, 40))
+    seconds, low, high = crossings(at, (100 / at)[:, None] + 0.3 * noise, 2.0)
+    # the mean over [.9t, t] of 100/t is 2 at t = 50·ln(1/.9)/.1 = 52.7
+    assert low <= seconds <= high and abs(seconds - 52.7) < 2
+    assert crossings(at, np.full((100, 2), 3.0), 2.0) == (np.inf, np.inf, np.inf)
+
+
+def test_tuned_time_finds_the_exact_best_time():
+    quadratic, times = theory.adapted_quadratic(0.1, 4, noise=1.0), FixedTimes([1, 2, 4, 4])
+    exact = theory.best_time(quadratic.instance(), times.mean, "rescaled", 0.1)
+    grid = {"lowest_log2": -6, "steps_per_octave": 2, "count": 8, "max_extensions": 2, "refine": 0}
+    found = tuned_time(
+        quadratic.problem(), "rescaled", times, 0.1, exact.seconds, grid, {"tuning": 100, "reporting": 200}, 2
+    )
+    assert found.until == 4 * exact.seconds  # doubled until it is 2.5 times the time
+    # The grid's step is within √2 of the best, where the time is up to a tenth longer.
+    assert 0.9 * exact.seconds < found.seconds < 1.2 * exact.seconds
+    assert found.low <= found.seconds <= found.high and not found.on_edge
+
+
+def test_exact_experiments_agree_with_their_runs_at_smoke_scale(tmp_path):
+    settings = experiment.read(ROOT / "config/theory/stationary_error.yaml", "smoke")
+    settings["simulated"] |= {"seeds": list(range(8)), "until": 600}
+    script("exact_floors").compute_stationary_error(settings, tmp_path / "floors.csv", tmp_path / "stability.csv")
+    floors, stability = pd.read_csv(tmp_path / "floors.csv"), pd.read_csv(tmp_path / "stability.csv")
+    some = floors.dropna(subset="measured")
+    assert set(some["method"]) == {"rescaled", "asgd", "minibatch"}
+    # 8 seeds: 2.5 half-widths of a 95 % interval are five to six standard errors
+    width = (some["high"] - some["low"]) / 2
+    assert ((some["measured"] - some["predicted"]).abs() < 2.5 * width).all()
+    assert (stability["predicted_stable"] == stability["measured_stable"]).all() and stability["measured_stable"].any()
+
+
+def test_exact_times_collapse_at_the_smallest_target(tmp_path):
+    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke") | {"epsilons": [1e-4]}
+    settings["simulated"]["epsilons"] = []
+    script("exact_times").compute_time_to_target(settings, tmp_path / "times.csv")
+    times = pd.read_csv(tmp_path / "times.csv")
+    tuned = times[(times["steps"] == "tuned") & (times["batch_choice"] != "theory")]
+    # lower-order terms are of relative order √ε
+    np.testing.assert_allclose(tuned["over_rescaled"], tuned["predicted_ratio"], rtol=0.02)
+    assert tuned.loc[tuned["method"] == "rescaled", "scaled"].pipe(np.ptp) < 0.01

@@ -1,0 +1,59 @@
+"""Computes and measures times to ε where the workers' curvatures cancel in the mean, L ≪ L_max."""
+
+import numpy as np
+import pandas as pd
+
+from rasgd.compute_times import FixedTimes
+from rasgd.figures import saving
+from rasgd.job import job
+from rasgd.theory import best_step
+from rasgd.theory.instances import DiagonalQuadratic, cancelling_quadratic
+from rasgd.tuned_time import tuned_time
+
+
+def measure_curvatures(settings: dict, path_to_times: str) -> None:
+    """Writes one row per L_max, ε and method.
+
+    Columns: predicted, the exact time at the best step, nan for methods without exact theory; measured with its 95 %
+    interval [low, high], the simulated one at the step chosen on other seeds; each of them over_smooth: divided by the
+    method's own time at the smallest L_max.
+
+    Args:
+        settings: of the experiment, as `experiment.read` gives them.
+        path_to_times: CSV to write.
+    """
+    times = FixedTimes(settings["compute_times"])
+    exact, simulated = settings["exact"], settings["simulated"]
+    epsilons = sorted({*exact["epsilons"], *simulated["epsilons"]}, reverse=True)
+    rows = []
+    for smoothness in settings["max_smoothness"]:
+        for epsilon in epsilons:
+            quadratic = cancelling_quadratic(epsilon, times.num_workers, smoothness, **settings["problem"])
+            for method in dict.fromkeys(exact["methods"] + simulated["methods"]):
+                row = {"max_smoothness": float(smoothness), "epsilon": epsilon, "method": method, "predicted": np.nan}
+                if method in exact["methods"]:
+                    row["predicted"] = best_step.best_time(quadratic.instance(), times.mean, method, epsilon).seconds
+                if method in simulated["methods"] and epsilon in simulated["epsilons"]:
+                    row |= measured(quadratic, method, times, epsilon, settings)
+                rows.append(row)
+    table = pd.DataFrame(rows).dropna(subset=["predicted", "measured"], how="all")
+    smallest = table["max_smoothness"].min()
+    own = table[table["max_smoothness"] == smallest].set_index(["method", "epsilon"])
+    keys = list(zip(table["method"], table["epsilon"], strict=True))
+    for name, base in (("predicted", "predicted"), ("measured", "measured"), ("low", "high"), ("high", "low")):
+        table[f"{name}_over_smooth"] = table[name] / own[base].loc[keys].to_numpy()
+    saving.save_csv(table, path_to_times)
+
+
+def measured(quadratic: DiagonalQuadratic, method: str, times: FixedTimes, epsilon: float, settings: dict) -> dict:
+    """The simulated time and how it was tuned."""
+    smooth = cancelling_quadratic(epsilon, times.num_workers, 1.0, **settings["problem"]).instance()
+    reference = best_step.best_time(smooth, times.mean, "rescaled", epsilon).seconds
+    shared = {key: settings[key] for key in ("grid", "num_seeds", "max_doublings")}
+    found = tuned_time(quadratic.problem(), method, times, epsilon, settings["until"] * reference, **shared)._asdict()
+    return {"measured": found.pop("seconds")} | found
+
+
+if "snakemake" in globals():
+    with job(snakemake.log[0], "curvature_times"):
+        measure_curvatures(settings=snakemake.params.settings, path_to_times=snakemake.output.times)
