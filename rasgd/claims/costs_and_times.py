@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from rasgd.claims.products import MissingNumbersError, Products, number, product, select
 from rasgd.claims.statistics import T_TEST, Evidence, exact, from_interval, paired_ratio
 
 COSTS, TIMES, LEVELS = "table_1_methods", "table_2_time_to_target", "figure_3_quadratic_by_seed"
-HARD_INSTANCES = "table_4_hard_instances"
+HARD_INSTANCES = "figure_13_hard_instances"
 
 
 def weight_error(products: Products, settings: dict) -> list[Evidence]:
@@ -94,24 +95,19 @@ def stall(products: Products, settings: dict) -> list[Evidence]:
 
 def over_lower_bound(products: Products, settings: dict) -> list[Evidence]:
     """T(Rescaled) over the lower bound, for every profile and noise level, over the smallest of these ratios."""
-    rows = select(product(products, HARD_INSTANCES), method="rescaled").to_dict("records")
+    rows = select(product(products, HARD_INSTANCES), instance="chain", method="rescaled").to_dict("records")
     if len(rows) < 2:
         raise MissingNumbersError("there are fewer than two hard instances")
-    smallest = min(rows, key=lambda row: row["over_bound"])
-    evidence = []
-    for row in rows:
-        if row is smallest:
-            continue
-        single = [
-            from_interval("", one["over_bound"], one["over_bound_low"], one["over_bound_high"], int(one["replicas"]),
-                          logarithmic=True)
-            for one in (row, smallest)
-        ]  # fmt: skip
-        name = f"{row['profile']}, σ²/ε = {row['noise_to_target']:g}: {row['over_bound']:.3g} of the bound"
-        error = math.hypot(*(one.error for one in single))
-        measured = row["over_bound"] / smallest["over_bound"]
-        replicas = single[0].replicas
-        evidence.append(
-            Evidence(name, measured, math.nan, T_TEST, replicas, error, max(1, replicas - 1), logarithmic=True)
+    single = [
+        from_interval(
+            f"{row['case']}, σ²/ε = {row['x']:g}", row["value"], row["low"], row["high"], int(row["replicas"]),
+            logarithmic=True,
         )
-    return evidence
+        for row in rows
+    ]  # fmt: skip
+    smallest = min(single, key=lambda one: one.measured)
+    return [
+        replace(one, measured=one.measured / smallest.measured, error=math.hypot(one.error, smallest.error))
+        for one in single
+        if one is not smallest
+    ]
