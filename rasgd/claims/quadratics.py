@@ -8,7 +8,7 @@ from rasgd.claims.products import MissingNumbersError, Products, number, product
 from rasgd.claims.statistics import Evidence, exact, from_extremes, from_interval
 
 TOY, FLOORS = "figure_1_toy", "figure_2_stationary_error"
-TIMES, EXACT_TIMES = "figure_4_time_to_target", "table_6_exact_times"
+TIMES, EXACT_TIMES = "figure_4_time_to_target", "table_4_exact_times"
 
 
 def toy_points(products: Products, settings: dict) -> list[Evidence]:

@@ -140,6 +140,16 @@ def table_2_time_to_target(settings: dict) -> str:
         time. † minimises another objective. {quadratic_setting(settings)}"""
 
 
+def table_4_exact_times(settings: dict) -> str:
+    problem = settings["time_to_target"]["problem"]
+    return f"""Exact seconds until E‖∇F‖² averaged over the last tenth of elapsed time is at most the target, on the
+        instances of Figure 4 (σ = {problem["noise"]:g}, ζ = {problem["heterogeneity"]:g}), at the best step size and at
+        the one that theory prescribes: Rescaled ASGD's is derived here with the constant c = 1, since the theorem's is
+        not known to us; Malenia SGD's follows from the standard bound. Theory: the ratio's limit as ε → 0. Vanilla ASGD
+        stands beside Rescaled ASGD without heterogeneity (ζ = 0), where both minimise F: τ_H/τ_A is what rescaling
+        costs. Our own setting, not one of the paper's. † minimises another objective when data are heterogeneous."""
+
+
 CAPTIONS = {
     function.__name__: function
     for function in (
@@ -154,6 +164,7 @@ CAPTIONS = {
         figure_13_hard_instances,
         table_1_methods,
         table_2_time_to_target,
+        table_4_exact_times,
     )
 }
 

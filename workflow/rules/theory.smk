@@ -13,6 +13,7 @@ THEORY_PRODUCTS = {
     "figure_2_stationary_error": ["stationary_error"],
     "figure_4_time_to_target": ["time_to_target", "lower_order"],
     "figure_13_hard_instances": ["worst_case", "small_smoothness"],
+    "table_4_exact_times": ["time_to_target"],
 }
 
 
@@ -177,6 +178,25 @@ rule figure_13_hard_instances:
         "Drawing times on the hard instance and where curvatures cancel"
     script:
         "../scripts/figure_13_hard_instances.py"
+
+
+rule table_4_exact_times:
+    input:
+        times=theory_outputs("time_to_target")["times"],
+    output:
+        **table_outputs("table_4_exact_times"),
+    log:
+        f"{RESULTS}/logs/table_4_exact_times.log",
+    conda:
+        "../../environment.yml"
+    params:
+        profiles=profile_labels("time_to_target"),
+        caption=caption_of("table_4_exact_times", THEORY_SETTINGS, config["scale"]),
+        code=figure_code("table_4_exact_times"),
+    message:
+        "Writing exact times at the best steps and at theory's"
+    script:
+        "../scripts/table_4_exact_times.py"
 
 
 for experiment in THEORY_SETTINGS:
