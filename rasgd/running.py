@@ -119,8 +119,15 @@ class Run:
         note_time, note_worker, note_k, note_delay, note_duration = (self.record[c].append for c in RECORD_COLUMNS)
         while not requests.pending and (finished := next_finished(until)) is not None:
             worker, k, gradient, time, duration = finished
-            delay = desk.finish(worker, method.updates, time)
+            updates = method.updates
+            delay = desk.finish(worker, updates, time)
             jobs = method.receive(Arrival(worker, gradient, delay, time, duration))
+            if method.updates > updates + 1:
+                raise ValueError(
+                    f"{method.label} made {method.updates - updates} updates on one arrival, at most 1 is allowed"
+                )
+            if jobs is None:
+                raise ValueError(f"receive of {method.label} must return a list of jobs, got None")
             del finished, gradient  # so that the next gradient may take this one's memory, which is in the cache
             desk.issue(jobs, method.x, method.updates, time)
             note_time(time), note_worker(worker), note_k(k), note_delay(delay), note_duration(duration)

@@ -351,3 +351,33 @@ def test_another_name_for_x_is_no_further_vector():
             return jobs
 
     assert rasgd.simulate(quadratic(), Naming, TIMES, 0.05, until=CYCLE).server_vectors == 1  # the older x
+
+
+class Unruly(rasgd.METHODS["asgd"]):
+    """Vanilla ASGD that breaks the contract in a chosen way."""
+
+    label = "Unruly ASGD"
+
+    def __init__(self, *arguments, fault="none", **shared):
+        super().__init__(*arguments, **shared)
+        self.fault = fault
+
+    def receive(self, arrival):
+        jobs = super().receive(arrival)
+        if self.fault == "two updates":
+            self.update(arrival.gradient)
+        return {"no list": None, "nobody": [rasgd.Job(-1)]}.get(self.fault, jobs)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("two updates", "Unruly ASGD made 2 updates on one arrival, at most 1 is allowed"),
+        ("no list", "receive of Unruly ASGD must return a list of jobs, got None"),
+        ("nobody", "jobs must be for workers 0 to 1, got one for worker -1"),
+    ],
+)
+def test_a_method_that_breaks_the_contract_is_told_so_in_one_line(fault, message):
+    problem = rasgd.random_quadratic(num_workers=2, dim=3, noise=0.0, heterogeneity=1.0)
+    with pytest.raises(ValueError, match=message):
+        rasgd.simulate(problem, Unruly, [1.0, 2.0], 0.1, until=5.0, fault=fault)

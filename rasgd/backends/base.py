@@ -97,6 +97,8 @@ class Desk:
     def issue(self, jobs, x: Tensor, updates: int, now: float) -> None:
         """Carries out what the method asked for after `updates` updates, at `now` seconds."""
         for worker, point, abort in jobs:
+            if not 0 <= worker < len(self.k):
+                raise ValueError(f"jobs must be for workers 0 to {len(self.k) - 1}, got one for worker {worker}")
             if abort:
                 self.clear(worker, now)
             if self.gone[worker]:
