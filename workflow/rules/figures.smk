@@ -121,6 +121,49 @@ rule figure_8_real_processes:
         "../scripts/figure_8_real_processes.py"
 
 
+rule figure_11_nonconvex:
+    input:
+        curves=training_outputs("nonconvex", "curves"),
+    output:
+        **figure_outputs("figure_11_nonconvex"),
+    log:
+        f"{RESULTS}/logs/figure_11_nonconvex.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cases=case_labels("nonconvex"),
+        caption=product_caption("figure_11_nonconvex"),
+        code=figure_code("figure_11_nonconvex"),
+    message:
+        "Drawing which gradient every method brings to zero"
+    script:
+        "../scripts/figure_11_nonconvex.py"
+
+
+rule figure_12_bias_network:
+    input:
+        curves=training_outputs("bias_network", "curves"),
+        tuned_curves=training_outputs("bias_network_tuned", "curves"),
+        tuned_grids=training_outputs("bias_network_tuned", "grid"),
+    output:
+        **figure_outputs("figure_12_bias_network"),
+    log:
+        f"{RESULTS}/logs/figure_12_bias_network.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cases=case_labels("bias_network"),
+        compute_times=mean_times("bias_network"),
+        problems=case_values("bias_network", "problem"),
+        log2_beta=SETTINGS["bias_network"]["step_sizes"]["log2_beta"],
+        caption=product_caption("figure_12_bias_network"),
+        code=figure_code("figure_12_bias_network"),
+    message:
+        "Drawing whether the bias lasts on a network"
+    script:
+        "../scripts/figure_12_bias_network.py"
+
+
 rule table_1_methods:
     input:
         runs=training_outputs("quadratic", "runs"),

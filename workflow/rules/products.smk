@@ -10,13 +10,21 @@ PRODUCTS = {
     "figure_6_slow_owners": ["fashion_mnist"],
     "figure_7_step_sizes": ["quadratic", "mnist"],
     "figure_8_real_processes": ["real_processes"],
+    "figure_11_nonconvex": ["nonconvex"],
+    "figure_12_bias_network": ["bias_network", "bias_network_tuned"],
     "table_1_methods": ["quadratic"],
     "table_2_time_to_target": ["quadratic"],
 }
 
 
 # Figures that also write one row of numbers per seed, for the claims.
-BY_SEED = ["figure_3_quadratic", "figure_5_mnist", "figure_6_slow_owners"]
+BY_SEED = [
+    "figure_3_quadratic",
+    "figure_5_mnist",
+    "figure_6_slow_owners",
+    "figure_11_nonconvex",
+    "figure_12_bias_network",
+]
 
 
 LEDGER = [f"{FIGURES}/claims.md", f"{FIGURES}/claims.csv"]
