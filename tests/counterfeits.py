@@ -85,7 +85,7 @@ def times_and_effects() -> pd.DataFrame:
                 value = 1 + 3 * np.sqrt(epsilon)
                 rows.append((effect, name, epsilon, value, value * 0.99, value * 1.01, 1.0, *[np.nan] * 3, 12))
     for method, limit, step in (("rescaled", 1, 1e-4), ("shuffled", 1, 2.5e-3), ("concurrent", 10, 2.5e-3)):
-        for factor in (4, 1):
+        for factor in (2 if method == "shuffled" else 4, 1):
             value = limit * (1 + step * factor)
             half = 0.0 if method == "rescaled" else 0.01 * limit
             count = 1 if method == "rescaled" else 12

@@ -153,11 +153,14 @@ def gather(claim: dict, products: Products, min_replicas: int) -> Entry:
 
 def decisiveness(evidence: Evidence, margin: Margin) -> tuple:
     """Sorts by how far a number speaks against the claim; among equals, by how near it is to leaving the margin."""
-    against = 1 - p_fails(evidence, margin)
+    return (p_holds(evidence, margin), 1 - p_fails(evidence, margin), -slack(evidence, margin))
+
+
+def slack(evidence: Evidence, margin: Margin) -> float:
+    """How far a number's interval lies within the margin, over the number; below 0 outside of it."""
     low, high = evidence.interval(0.95)
-    scale = abs(evidence.measured) or 1.0
-    slack = min((low - margin.low) / scale, (margin.high - high) / scale)
-    return (p_holds(evidence, margin), against, -slack if not math.isnan(slack) else math.inf)
+    room = min(low - margin.low, margin.high - high) / (abs(evidence.measured) or 1.0)
+    return -math.inf if math.isnan(room) else room
 
 
 def claim_holds(entry: Entry) -> float:
@@ -174,7 +177,7 @@ def with_verdict(entry: Entry, p_for: float, p_against: float, level: float, fam
     if p_for <= level:
         return replace(entry, verdict=HOLDS, p_value=p_for)
     if p_against <= level:
-        worst = min(entry.evidence, key=lambda one: p_fails(one, entry.margin))
+        worst = min(entry.evidence, key=lambda one: (p_fails(one, entry.margin), slack(one, entry.margin)))
         return replace(entry, verdict=FAILS, p_value=p_against, decisive=worst)
     needed = replicas_needed(entry.decisive, entry.margin, level / max(1, family), power)
     inside = entry.decisive.measured in entry.margin

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from rasgd.claims.products import MissingNumbersError, Products, number, product, select
@@ -128,27 +130,37 @@ def vanishing_effect(products: Products, settings: dict) -> list[Evidence]:
 
 def monotone_effects(products: Products, settings: dict) -> list[Evidence]:
     """The largest growth of |ratio − 1| from one target to the next smaller one, 0 where there is none."""
+    first, last = settings["epsilons"]
     evidence = []
     for effect in settings["effects"]:
         rows = panel(products, effect)
-        select(rows, x=settings["epsilon"])
-        for name, line in rows.groupby("series", sort=False):
+        for epsilon in (first, last):
+            select(rows, x=epsilon)
+        for name, line in rows[rows["x"] <= first * (1 + 1e-4)].groupby("series", sort=False):
             distance = (line.sort_values("x", ascending=False)["value"] - 1).abs()
             evidence.append(exact(f"{effect}, {name}", max(0.0, distance.diff().max()), 0.0))
     return evidence
 
 
 def floor_ratio(products: Products, settings: dict) -> list[Evidence]:
-    """floor(ζ)/floor(0) over its predicted limit, at the smallest step that was tried."""
+    """floor(ζ)/floor(0) over its predicted limit, at a step or extrapolated from two steps to none.
+
+    What is left at a small step is proportional to it. The runs at two steps share schedules and samples; that they
+    are treated as independent makes the error of the extrapolation larger than it is.
+    """
     evidence = []
-    for name, step in settings["step_sizes"].items():
-        row = select(panel(products, "floor"), series=name, x=step).iloc[0]
-        value, low, high = (row[column] / row["predicted"] for column in ("value", "low", "high"))
-        label = f"{name}: {row['value']:.3g} for {row['predicted']:.3g}"
-        if low == high:
-            evidence.append(exact(label, value, 1.0))
+    for name, steps in settings["step_sizes"].items():
+        rows = [select(panel(products, "floor"), series=name, x=step).iloc[0] for step in steps]
+        weights = [1.0] if len(rows) == 1 else [steps[1] / (steps[1] - steps[0]), steps[0] / (steps[0] - steps[1])]
+        limit = rows[0]["predicted"]
+        value = sum(weight * row["value"] for weight, row in zip(weights, rows, strict=True))
+        half = math.hypot(*(weight * (row["high"] - row["low"]) / 2 for weight, row in zip(weights, rows, strict=True)))
+        label = f"{name}: {value:.3g} for {limit:.3g}"
+        if half == 0:
+            evidence.append(exact(label, value / limit, 1.0))
         else:
-            evidence.append(from_interval(label, value, low, high, int(row["replicas"]), 1.0))
+            ends = ((value - half) / limit, (value + half) / limit)
+            evidence.append(from_interval(label, value / limit, *ends, int(rows[0]["replicas"]), 1.0))
     return evidence
 
 

@@ -106,7 +106,7 @@ def plain_numbers(row: dict) -> str:
         return row["reason"]
     interval = f" [{form(row['low'])}, {form(row['high'])}]" if row["low"] < row["high"] else ""
     margin = margin_text(Margin(row["margin_low"], row["margin_high"]))
-    reason = f"; {row['reason']}" if isinstance(row["reason"], str) else ""
+    reason = f"; {row['reason']}" if isinstance(row["reason"], str) and row["reason"] else ""
     return f"{form(row['measured'])}{interval} for {margin} ({row['decisive']}){reason}"
 
 
