@@ -14,7 +14,7 @@ from rasgd.run import simulate
 
 CONFIDENCE_FACTOR = 1.96  # standard errors in half a 95 % interval
 HORIZON = 2.5  # times the reported time: shorter ones favour methods that are fast early
-EVALUATIONS = 500
+EVALUATIONS = 300
 FIRST_TUNING_SEED = 100_000  # reporting seeds count from 0
 
 

@@ -1,8 +1,9 @@
 """Exact predictions and bounds to put beside measurements: pure functions of arrays, no simulation inside.
 
 What a method converges to (``weights``), its exact behaviour on quadratics (``quadratic``, ``stationary``,
-``transient``, ``first_passage``), complexity bounds and theory step sizes (``complexity``), the constants in them
-(``constants``) and a worst-case instance (``worst_case``). Docstrings are marked [paper], [lit] or [derived] by where
+``transient``, ``first_passage``, ``best_step``; ``synchronous`` for Malenia SGD), complexity bounds and theory step
+sizes (``complexity``), the constants in them (``constants``) and instances that show something (``instances``,
+``worst_case``). Docstrings are marked [paper], [lit] or [derived] by where
 a statement comes from.
 """
 

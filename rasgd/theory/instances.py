@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class DiagonalQuadratic:
     """Fᵢ(x) = ½ Σⱼ λᵢⱼxⱼ² − bᵢᵀx with Σbᵢ = 0, so that F has its minimiser at 0 and ∇Fᵢ(0) = −bᵢ.
 
-    ``curvatures`` [n, d], or [d] where they are the same for all workers; ``b`` [n, d]; ``noise_std``: per coordinate; ``initial_point`` [d].
+    ``curvatures`` [n, d], or [d] where they are the same for all workers; ``b`` [n, d]; ``noise_std``: per coordinate;
+    ``initial_point`` [d].
     """
 
     curvatures: np.ndarray

@@ -29,18 +29,16 @@ def draw_hard_instances(
         for column, (profile, label) in enumerate(profiles.items()):
             axes = shared = figure.add_subplot(grid[0, column], sharey=shared)
             draw_lines(axes, drawn[(drawn["instance"] == "chain") & (drawn["case"] == profile)])
-            axes.set(
-                title=label, xlabel="σ²/ε", ylabel="" if column else "seconds over lower bound,\nRescaled at left = 1"
-            )
+            axes.set(title=label, xlabel="σ²/ε", ylabel="" if column else "seconds over lower bound\n(one constant)")
             axes.tick_params(labelleft=column == 0)
         below = grid[1, :].subgridspec(1, 2)
         shared = None
         for column, (method, title) in enumerate(CURVATURE_PANELS.items()):
-            axes = shared = figure.add_subplot(below[column], sharey=shared)
+            axes = shared = figure.add_subplot(below[column], sharex=shared, sharey=shared)
             rows = drawn[(drawn["instance"] == "curvature") & (drawn["method"] == method)]
             draw_curvatures(axes, rows)
             axes.set(title=title, xlabel="target ε", ylabel="" if column else "T(L_max) / T(L_max = L)")
-            axes.invert_xaxis()
+        shared.invert_xaxis()
         methods = style.in_order(drawn.loc[drawn["instance"] == "chain", "method"])
         figure.legend(handles=style.legend_handles(methods), loc="outside upper center", ncols=3)
         saving.save_figure(figure, path_stem, drawn, caption)
