@@ -45,7 +45,7 @@ def job(path_to_log: str | Path, title: str) -> Iterator[Tee]:
         both = Tee(log, sys.stderr)
         handler = logging.StreamHandler(both)
         logging.getLogger().addHandler(handler)
-        logging.getLogger().setLevel(logging.INFO)
+        logging.getLogger("rasgd").setLevel(logging.INFO)  # other libraries' chatter would fill the logs
         show = warnings.showwarning
         warnings.showwarning = lambda message, *_, **__: print(f"{title}: warning: {message}", file=both)
         try:

@@ -10,8 +10,9 @@ def dataset(name: str, directory: str | None, cache_directory: str, path_to_data
     """Writes the data set that `rasgd.datasets.load(name, directory, cache_directory)` gives."""
     loaded = datasets.load(name, directory=directory, cache_directory=cache_directory)
     datasets.save(loaded, path_to_dataset)
-    logging.info("%s: %d + %d images", name, len(loaded.train_labels), len(loaded.test_labels))
-    logging.info("source: %s; licence: %s", loaded.provenance["source"], loaded.provenance["licence"])
+    log = logging.getLogger("rasgd")
+    log.info("%s: %d + %d images", name, len(loaded.train_labels), len(loaded.test_labels))
+    log.info("source: %s; licence: %s", loaded.provenance["source"], loaded.provenance["licence"])
 
 
 if "snakemake" in globals():
