@@ -51,6 +51,7 @@ def simulate(
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: float = 60.0,
     step_size_decay: dict | None = None,
+    measure_weights: bool = True,
     **method_options,
 ) -> Trajectory:
     """Runs one method on one problem, for all step sizes × seeds, and returns what came out.
@@ -76,6 +77,8 @@ def simulate(
         checkpoint_every: seconds on the wall between checkpoints.
         step_size_decay: {"after": a, "to": b} multiplies γ by a factor that is 1 up to the time a·until and then falls
             linearly to b at `until`; None keeps γ constant.
+        measure_weights: whether to measure effective weights, which takes one more method update per arrival; None
+            stands in their place otherwise.
         method_options: the method's own, such as S, R, K, restart, abort or assignment.
 
     Returns:
@@ -139,7 +142,7 @@ def simulate(
         identity |= {"compute_times": None if times is None else times.mean.tolist(), "passes": len(passes)}
         requests = Checkpoints(checkpoint, checkpoint_every, identity)
     with requests as asked, one_thread(problem.device):
-        result = merge(run_passes(passes, problem, method, arguments, asked, progress, record))
+        result = merge(run_passes(passes, problem, method, arguments, asked, progress, record, measure_weights))
     result.metadata |= {"replicas_per_pass": replicas_per_pass, "step_sizes": step_sizes, "seeds": seeds}
     result.metadata["step_size_decay"] = step_size_decay
     result.single = np.ndim(step_size) == 0 and np.ndim(seed) == 0
@@ -148,7 +151,9 @@ def simulate(
     return result
 
 
-def run_passes(passes, problem, method, arguments, requests: Requests, progress, record: bool) -> list[Trajectory]:
+def run_passes(
+    passes, problem, method, arguments, requests: Requests, progress, record: bool, measure_weights: bool
+) -> list[Trajectory]:
     """Runs the passes that are not done yet, one after the other."""
     state = requests.load()
     parts = [unpacked_trajectory(done) for done in requests.finished]
@@ -161,7 +166,7 @@ def run_passes(passes, problem, method, arguments, requests: Requests, progress,
             requests.wake = do_nothing
             run.backend.close()
         # Replicas share the schedule, so its statistics are measured once.
-        parts.append(run.trajectory(record=record, measure_weights=number == 0))
+        parts.append(run.trajectory(record=record, measure_weights=measure_weights and number == 0))
         requests.pass_done(parts[-1])
         state = None
     requests.call_done()

@@ -30,7 +30,15 @@ def updates_per_second(method, times: ComputeTimes, until: float, schedule_seed:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the run that follows says that no update was made
         t = run.simulate(
-            nothing, method, times, 1.0, until=until, eval_every=until, schedule_seed=schedule_seed, **options
+            nothing,
+            method,
+            times,
+            1.0,
+            until=until,
+            eval_every=until,
+            schedule_seed=schedule_seed,
+            measure_weights=False,
+            **options,
         )
     return max(1, t.statistics["num_updates"]) / until
 

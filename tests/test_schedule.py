@@ -248,3 +248,12 @@ def test_recorded_times_give_the_run_that_was_recorded_once_more(method):
         np.testing.assert_array_equal(values, again.arrivals[name], err_msg=name)
     np.testing.assert_array_equal(first.final_point, again.final_point)
     assert first.statistics == again.statistics
+
+
+def test_effective_weights_are_measured_unless_told_not_to_and_change_nothing_else():
+    call = {"compute_times": [1.0, 2.0], "step_size": 0.1, "until": 8.0}
+    weighed, unweighed = (rasgd.simulate(drift(), "asgd", **call, measure_weights=on) for on in (True, False))
+    np.testing.assert_allclose(weighed.effective_weights, [2 / 3, 1 / 3])
+    assert unweighed.effective_weights is None
+    assert unweighed.statistics | {"effective_weights": weighed.statistics["effective_weights"]} == weighed.statistics
+    np.testing.assert_array_equal(weighed.final_points, unweighed.final_points)

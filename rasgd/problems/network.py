@@ -63,7 +63,7 @@ class Network(Classification):
         self.dim = sum(self.sizes)
         # A network that only predicts chance, as one with dead units does, has collapsed.
         self.constants = {"collapse_loss": 0.95 * float(np.log(self.widths[-1]))}
-        self.replicas_per_pass = max(1, 2**18 // self.dim)  # 1 MiB of float32 per point
+        self.replicas_per_pass = max(1, 2**19 // self.dim)  # 2 MiB of float32 per point
         super().__init__(
             *data,
             self.widths[-1],

@@ -90,6 +90,7 @@ class CaseBench:
             "backend_options": self.settings["backends"][backend],
             "step_size_decay": self.settings.get("step_size_decay"),
             "device": self.device,
+            "measure_weights": role == "reporting",
         }
         seeds = self.settings[role]["seeds"]
 
@@ -107,6 +108,7 @@ class CaseBench:
                 backend_options=arguments["backend_options"] or None,
                 step_size_decay=arguments["step_size_decay"],
                 device=self.device,
+                measure_weights=arguments["measure_weights"],
                 progress=report,
                 **options,
             )
