@@ -25,7 +25,7 @@ def draw_nonconvex(path_to_curves: Sequence[str], cases: dict[str, str], caption
         path_stem: of the files to write.
     """
     curves = summaries.read_tables(path_to_curves)
-    ends = summaries.last_values(curves, ["case", "method"], list(GRADIENTS), share=TAIL)
+    ends = summaries.last_values(curves, ["case", "method"], [*GRADIENTS, "loss", "loss_frequency"], share=TAIL)
     drawn = pd.concat(
         [
             summaries.band_table(curves[curves["case"] == case], ["case", "method"], metric).assign(gradient=gradient)

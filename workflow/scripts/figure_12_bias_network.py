@@ -20,6 +20,8 @@ METRICS = {
     "accuracy_slow_owners": "acc. slow",
 }
 TAIL = 0.1  # of the horizon
+EARLY = 0.1  # of the horizon: before, the loss is that of x⁰, far above what the methods differ by
+COLLAPSE = 1.5  # times the best loss or more: a network that has collapsed
 SAME, TUNED = "same β", "tuned β"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -68,6 +70,7 @@ def draw_bias_network(
         for column, (case, panel) in enumerate(zip(arms, panels, strict=False)):
             axes = figure.add_subplot(grid[0, column])
             draw_panel(axes, panel, methods)
+            hide_above(axes, panel, panel["x"] >= EARLY * panel["x"].max())
             axes.set(title=style.two_lines(cases[case]), xlabel="simulated time (s)", ylabel="" if column else "F")
         axes = figure.add_subplot(grid[0, 2])
         draw_grid(axes, panels[len(arms)], methods, log2_beta)
@@ -108,6 +111,12 @@ def draw_panel(axes, drawn: pd.DataFrame, methods: Sequence[str], **line_argumen
         )
 
 
+def hide_above(axes, drawn: pd.DataFrame, kept: pd.Series) -> None:
+    """Lets the vertical axis fit the kept rows, so that lines from elsewhere come in through its top."""
+    low, high = drawn.loc[kept, "median"].min(), drawn.loc[kept, "median"].max()
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+
+
 def draw_grid(axes, drawn: pd.DataFrame, methods: Sequence[str], log2_beta: float) -> None:
     axes.axvline(log2_beta, color=style.GUIDE_COLOUR, linewidth=0.7, linestyle=":")
     for method in methods:
@@ -116,12 +125,14 @@ def draw_grid(axes, drawn: pd.DataFrame, methods: Sequence[str], log2_beta: floa
         axes.plot(rows["x"], rows["median"], color=colour, linestyle=style.line_style(method))
         axes.plot(rows["x"], rows["median"], marker, color=colour, markerfacecolor="white")
         axes.plot(*rows.loc[rows["chosen"], ["x", "median"]].to_numpy().T, marker, color=colour)
+    hide_above(axes, drawn, drawn["median"] <= COLLAPSE * drawn["median"].min())
     axes.set_xlabel("log₂ β")
+    axes.set_xticks(sorted(set(drawn["x"])))
 
 
 def draw_responses(panels: Sequence, tables: Sequence[pd.DataFrame], methods: Sequence[str]) -> None:
     """End values against r: both losses, both gradients, accuracy on the data of fast and slow workers."""
-    names = (("F", "Fₚ"), ("‖∇F‖²", "‖∇Fₚ‖²"), ("accuracy: fast", "slow workers' data"))
+    names = (("F", "Fₚ"), ("‖∇F‖²", "‖∇Fₚ‖²"), ("acc. fast", "acc. slow"))
     for axes, pair, (full, hollow) in zip(panels, (tables[0:2], tables[2:4], tables[4:6]), names, strict=True):
         draw_panel(axes, pair[0], methods, markevery=1)
         draw_panel(axes, pair[1], methods, markevery=1, markerfacecolor="white")
@@ -151,7 +162,7 @@ def draw_ends(axes, ends: pd.DataFrame, arms: dict[str, str], methods: Sequence[
                 place = f"{label.split(':')[0]}, {step_sizes}: {short_label(method)}"
                 rows.append([place, "2" + f"{own['log2_beta']:g}".translate(SUPERSCRIPTS), *numbers])
     draw_text_table(
-        axes, heads, rows, widths=[3.1, 0.35, *np.ones(len(METRICS))], bold=[[False] * len(heads)] * len(rows)
+        axes, heads, rows, widths=[3.5, 0.45, *np.ones(len(METRICS))], bold=[[False] * len(heads)] * len(rows)
     )
 
 
