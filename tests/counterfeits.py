@@ -22,6 +22,8 @@ def honest() -> dict[str, pd.DataFrame]:
         "figure_4_time_to_target": times_and_effects(),
         "figure_5_mnist_by_seed": losses(),
         "figure_6_slow_owners_by_seed": accuracies(),
+        "figure_11_nonconvex_by_seed": gradients(),
+        "figure_12_bias_network_by_seed": network_losses(),
         "figure_13_hard_instances": hard_instances(),
         "table_1_methods": costs(),
         "table_2_time_to_target": tuned_times(),
@@ -118,6 +120,34 @@ def accuracies() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["method", "schedule_seed", "seed", "accuracy_slow"])
 
 
+def gradients() -> pd.DataFrame:
+    rows = []
+    for case in ("linear", "two_speed", "equal", "linear_batches", "two_speed_batches"):
+        small = 1e-4 if case.endswith("batches") else 1e-5
+        ends = {"rescaled": (small, 1e-3), "asgd": (1e-3, small)}
+        if case == "equal":
+            ends["asgd"] = ends["rescaled"]
+        for method, values in ends.items():
+            for seed in SEEDS:
+                factor = np.exp(0.1 * np.sin(seed))
+                rows.append((case, method, 0, seed, *(value * factor for value in values)))
+    return pd.DataFrame(
+        rows, columns=["case", "method", "schedule_seed", "seed", "grad_norm_sq", "grad_norm_sq_frequency"]
+    )
+
+
+def network_losses() -> pd.DataFrame:
+    rows = [
+        (steps, f"noisy_{ratio}", ratio, method, 0, seed, (1 + harm * 0.05 * np.log(ratio)) * np.exp(0.001 * noise))
+        for steps in ("same β", "tuned β")
+        for ratio in (1, 2, 5, 10)
+        for method, harm in (("rescaled", -1), ("asgd", 1))
+        for seed in SEEDS
+        for noise in [np.sin(seed * (1 + (ratio > 1) * harm))]
+    ]
+    return pd.DataFrame(rows, columns=["step_sizes", "case", "ratio", "method", "schedule_seed", "seed", "loss"])
+
+
 def hard_instances() -> pd.DataFrame:
     rows = [
         ("chain", profile, method, ratio, value, value * 0.95, value * 1.05, np.nan, 24)
@@ -125,6 +155,21 @@ def hard_instances() -> pd.DataFrame:
         for method, slower in (("rescaled", 0.0), ("minibatch", 0.8))
         for ratio in (1000.0, 10000.0)
         for value in [(1 + 0.05 * position) * (1 + slower * position)]
+    ]
+    rows += [
+        (
+            "curvature",
+            f"{largest}.0",
+            "rescaled",
+            epsilon,
+            np.nan,
+            np.nan,
+            np.nan,
+            1 + 0.1 * largest * epsilon**0.5,
+            np.nan,
+        )
+        for largest in (4, 16)
+        for epsilon in (1e-2, 1e-5)
     ]
     columns = ["instance", "case", "method", "x", "value", "low", "high", "exact", "replicas"]
     return pd.DataFrame(rows, columns=columns)
@@ -177,13 +222,16 @@ def filed_as(products: dict, true: str, claimed: str) -> None:
             continue
         kept = table["method"].ne(claimed) | from_elsewhere(table)
         taken = table["method"].eq(true) & ~from_elsewhere(table)
-        filed = pd.concat([table[kept], table[taken].assign(method=claimed)])
+        filed = pd.concat([table[kept], table[taken].assign(method=claimed)], ignore_index=True)
         products[name] = with_theory_by_label(filed, table)
 
 
 def from_elsewhere(table: pd.DataFrame) -> pd.Series:
-    """What was read off the poster, and so keeps its label."""
-    return table["source"].eq("poster") if "source" in table else pd.Series(False, index=table.index)
+    """What keeps its label: points of the poster, and exact times where no other method has any."""
+    for column, value in (("source", "poster"), ("instance", "curvature")):
+        if column in table:
+            return table[column].eq(value)
+    return pd.Series(False, index=table.index)
 
 
 def with_theory_by_label(table: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
@@ -225,6 +273,17 @@ def inverse_steps(products: dict) -> None:
     losses, accuracies = products["figure_5_mnist_by_seed"], products["figure_6_slow_owners_by_seed"]
     losses.loc[losses["method"] == "rescaled", "loss"] *= 5
     accuracies.loc[accuracies["method"] == "rescaled", "accuracy_slow"] -= 0.65
+    gradients, network = products["figure_11_nonconvex_by_seed"], products["figure_12_bias_network_by_seed"]
+    own = (gradients["method"] == "rescaled") & (gradients["case"] != "equal")
+    gradients.loc[own, ["grad_norm_sq", "grad_norm_sq_frequency"]] = 2e-3, 5e-4
+    own = network["method"] == "rescaled"
+    network.loc[own, "loss"] *= (1 + 0.05 * np.log(network.loc[own, "ratio"])) ** 4
+
+
+def unnormalised_steps(products: dict) -> None:
+    """γᵢ = γτᵢ without the harmonic mean: with equal times all steps are larger than vanilla ASGD's."""
+    gradients = products["figure_11_nonconvex_by_seed"]
+    gradients.loc[(gradients["method"] == "rescaled") & (gradients["case"] == "equal"), "grad_norm_sq"] /= 2
 
 
 def concurrent_as_rescaled(products: dict) -> None:
@@ -237,6 +296,10 @@ def concurrent_as_rescaled(products: dict) -> None:
         table.loc[own, ["value", "low", "high", "simulated", "simulated_low", "simulated_high"]] *= spread
         table.loc[(table["panel"] == "minibatch") & (table["series"] == name), "value"] = 1.0
     table.loc[table["panel"].isin(["heterogeneity", "slowest"]), ["value", "low", "high"]] *= 3
+    hard = products["figure_13_hard_instances"]
+    hard.loc[hard["instance"] == "curvature", "exact"] = (
+        hard["case"].where(hard["instance"] == "curvature").astype(float)
+    )
     floor = (table["panel"] == "floor") & (table["series"] == LABELS["rescaled"])
     table.loc[floor, ["value", "low", "high"]] = 10.0
 
@@ -300,15 +363,17 @@ def rescaled_and_concurrent_swapped(products: dict) -> None:
 COUNTERFEITS: dict[Callable[[dict], None], list[str]] = {
     vanilla_as_rescaled: [
         "toy_points", "toy_end_points", "rescaled_is_unbiased", "equal_total_steps", "slow_owners",
-        "competitive_heterogeneity", "price_of_rescaling",
+        "competitive_heterogeneity", "price_of_rescaling", "nonconvex", "nonconvex_batches",
     ],
     inverse_steps: [
         "toy_points", "toy_end_points", "rescaled_is_unbiased", "floors_as_predicted", "equal_total_steps",
-        "slow_owners", "poster_mnist",
+        "slow_owners", "poster_mnist", "nonconvex", "nonconvex_batches", "bias_on_network", "dose_response",
     ],
+    unnormalised_steps: ["equal_times"],
     concurrent_as_rescaled: [
-        "mean_time_leads", "minibatch_waits", "hard_instance", "heterogeneity_vanishes", "slowest_vanishes",
-        "floors_forget_heterogeneity", "competitive_theory_steps", "no_idle_time", "no_memory",
+        "mean_time_leads", "minibatch_waits", "hard_instance", "mean_smoothness_leads",
+        "heterogeneity_vanishes", "slowest_vanishes", "floors_forget_heterogeneity",
+        "competitive_theory_steps", "no_idle_time", "no_memory",
     ],
     third_longer: [
         "times_as_predicted", "floors_as_predicted", "competitive_noise", "competitive_heterogeneity",
@@ -318,7 +383,8 @@ COUNTERFEITS: dict[Callable[[dict], None], list[str]] = {
     growing_effect: ["effects_shrink_with_epsilon", "heterogeneity_vanishes"],
     rescaled_and_vanilla_swapped: [
         "toy_points", "toy_end_points", "vanilla_is_biased", "rescaled_is_unbiased", "equal_total_steps",
-        "vanilla_weighs_by_arrivals", "stall", "slow_owners",
+        "vanilla_weighs_by_arrivals", "stall", "slow_owners", "nonconvex", "nonconvex_batches", "bias_on_network",
+        "dose_response",
     ],
     rescaled_and_minibatch_swapped: [
         "competitive_noise", "competitive_heterogeneity", "no_idle_time", "no_memory", "cost_table",

@@ -111,3 +111,9 @@ def over_lower_bound(products: Products, settings: dict) -> list[Evidence]:
         for one in single
         if one is not smallest
     ]
+
+
+def smoothness_ratio(products: Products, settings: dict) -> list[Evidence]:
+    """T(L_max)/T(L_max = L) of Rescaled ASGD by exact theory, for every L_max."""
+    rows = select(product(products, HARD_INSTANCES), instance="curvature", method="rescaled", x=settings["epsilon"])
+    return [exact(f"L_max = {float(row['case']):g} L", row["exact"], 1.0) for row in rows.to_dict("records")]

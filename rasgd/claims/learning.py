@@ -1,44 +1,68 @@
-"""What runs on data say of the claims: losses and accuracies of the same replicas under two methods."""
+"""What runs on data say of the claims: end values of the same replicas under two methods."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from rasgd.claims.products import MissingNumbersError, Products, product, select
 from rasgd.claims.statistics import Evidence, mean_of, paired_ratio
 
-LOSSES, ACCURACIES = "figure_5_mnist_by_seed", "figure_6_slow_owners_by_seed"
+if TYPE_CHECKING:
+    import pandas as pd
+
 REPLICA = ["schedule_seed", "seed"]
 
 
-def loss_ratio(products: Products, settings: dict) -> list[Evidence]:
-    """Training loss of one method over another's, over the last quarter of the horizon, for every case wanted."""
-    losses = product(products, LOSSES)
+def end_ratio(products: Products, settings: dict) -> list[Evidence]:
+    """A metric of one method over another's, for every case and pair wanted; both are means over a run's last part."""
+    rows = select(product(products, settings["product"]), **settings.get("where", {}))
     return [
-        log_ratio_of(select(losses, case=case), "loss", above, below, case)
+        ratio_of(select(rows, case=case), metric, above, below, case)
         for case in settings["cases"]
-        for above, below in settings["pairs"]
+        for metric, above, below in settings["pairs"]
     ]
 
 
-def accuracy_gap(products: Products, settings: dict) -> list[Evidence]:
-    """Accuracy of one method minus another's, over the last quarter of the horizon."""
-    above, below = settings["pair"]
-    rows = paired(product(products, ACCURACIES), settings["metric"], above, below)
+def dose_response(products: Products, settings: dict) -> list[Evidence]:
+    """By what factor the ratio of a metric between two methods grows from one case to the next, seed by seed."""
+    rows = select(product(products, settings["product"]), **settings.get("where", {}))
+    metric, above, below = settings["pair"]
+    ratios = {}
+    for case in settings["cases"]:
+        both = paired(select(rows, case=case), metric, above, below)
+        ratios[case] = both[above] / both[below]
+    evidence = []
+    for smaller, larger in zip(settings["cases"], settings["cases"][1:], strict=False):
+        if not ratios[smaller].index.equals(ratios[larger].index):
+            raise MissingNumbersError(f"{smaller} and {larger} were not run on the same seeds")
+        clusters = ratios[larger].index.get_level_values("schedule_seed")
+        name = f"{metric}, {above} / {below}: {larger} over {smaller}"
+        evidence.append(paired_ratio(name, ratios[larger], ratios[smaller], clusters=clusters))
+    return evidence
+
+
+def end_gap(products: Products, settings: dict) -> list[Evidence]:
+    """A metric of one method minus another's; both are means over a run's last part."""
+    metric, above, below = settings["pair"]
+    rows = paired(product(products, settings["product"]), metric, above, below)
     clusters = rows.index.get_level_values("schedule_seed")
     return [mean_of(f"{above} − {below}", rows[above] - rows[below], clusters=clusters)]
 
 
-def log_ratio_of(table, metric: str, above: str, below: str, where: str) -> Evidence:
+def ratio_of(table: pd.DataFrame, metric: str, above: str, below: str, where: str) -> Evidence:
     rows = paired(table, metric, above, below)
     clusters = rows.index.get_level_values("schedule_seed")
-    return paired_ratio(f"{above} / {below}, {where}", rows[above], rows[below], clusters=clusters)
+    return paired_ratio(f"{metric}, {above} / {below}, {where}", rows[above], rows[below], clusters=clusters)
 
 
-def paired(table, metric: str, above: str, below: str):
+def paired(table: pd.DataFrame, metric: str, above: str, below: str) -> pd.DataFrame:
     """A metric of two methods side by side, one row per replica.
 
     Raises:
         MissingNumbersError: where they were not run on the same replicas.
     """
+    if metric not in table:
+        raise MissingNumbersError(f"there is no column {metric}")
     both = [select(table, method=method).set_index(REPLICA)[metric].sort_index() for method in (above, below)]
     if not both[0].index.equals(both[1].index) or not both[0].index.is_unique:
         raise MissingNumbersError(f"{above} and {below} were not run on the same seeds")

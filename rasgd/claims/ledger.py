@@ -43,8 +43,10 @@ CHECKS: dict[str, Callable[[Products, dict], list[Evidence]]] = {
         costs_and_times.time_ratio,
         costs_and_times.stall,
         costs_and_times.over_lower_bound,
-        learning.loss_ratio,
-        learning.accuracy_gap,
+        costs_and_times.smoothness_ratio,
+        learning.end_ratio,
+        learning.dose_response,
+        learning.end_gap,
     )
 }
 

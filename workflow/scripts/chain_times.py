@@ -16,7 +16,7 @@ def measure_chains(settings: dict, path_to_times: str) -> None:
 
     Columns: seconds to E‖∇F‖² ≤ ε with its 95 % interval [low, high], at the step chosen on other seeds; bound, the
     lower bound without its constant; over_bound, over_bound_low and over_bound_high; reveal_seconds, what the oracle
-    alone is expected to take until it has shown the slowest block.
+    alone is expected to take until it has shown the slowest block; replicas, how many seeds stand behind the time.
 
     Args:
         settings: of the experiment, as `experiment.read` gives them.
@@ -35,7 +35,7 @@ def measure_chains(settings: dict, path_to_times: str) -> None:
                 found = tuned_time(problem, method, times, epsilon, settings["until"] * reveal, **shared)
                 rows.append(
                     {"profile": profile, "noise_to_target": ratio, "method": method, **found._asdict()}
-                    | {"bound": bound, "reveal_seconds": reveal}
+                    | {"bound": bound, "reveal_seconds": reveal, "replicas": settings["num_seeds"]["reporting"]}
                 )
     table = pd.DataFrame(rows)
     for name, column in (("over_bound", "seconds"), ("over_bound_low", "low"), ("over_bound_high", "high")):

@@ -56,6 +56,7 @@ def chain_rows(times: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"instance": "chain", "case": times["profile"], "method": times["method"], "x": times["noise_to_target"]}
         | {name: times[column] / constant for name, column in columns.items()}
+        | {"replicas": times["replicas"]}
     )
 
 
