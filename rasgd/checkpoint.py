@@ -192,7 +192,8 @@ def unpacked_trajectory(packed: dict) -> Trajectory:
 
 def method_state(method) -> dict:
     """Everything a method is, its random generator included."""
-    state = {name: packed(name, value) for name, value in vars(method).items() if name != "generator"}
+    given = ("generator", "placed_addcmul")  # by the run
+    state = {name: packed(name, value) for name, value in vars(method).items() if name not in given}
     return {
         "attributes": state,
         "generator": None if method.generator is None else method.generator.bit_generator.state,

@@ -45,7 +45,7 @@ class Evaluations:
         self.waiting = []  # (time, updates, x)
 
     def add(self, time: float, updates: int, x: Tensor) -> None:
-        self.waiting.append((time, updates, x))
+        self.waiting.append((time, updates, x.clone() if self.later else x))  # x may lie in memory that is scarce
         if not self.later:
             self.evaluate()
 

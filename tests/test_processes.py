@@ -184,7 +184,7 @@ def test_workers_use_one_thread_and_no_more_memory_for_the_problem():
 
 
 def test_a_gradient_slot_is_free_again_when_the_last_tensor_on_it_is_gone():
-    slots = GradientSlots(Slots(None, 3, 2, 5, torch.float64), reserve=1)
+    slots = GradientSlots(Slots(None, 3, 2, 5000, torch.float64), reserve=1)
     first, second = slots.take(), slots.take()
     gradient = slots.lend(first)
     row = gradient[1, 2:]
@@ -195,7 +195,32 @@ def test_a_gradient_slot_is_free_again_when_the_last_tensor_on_it_is_gone():
     assert len(slots.free) == 1
     del row, copied
     assert sorted(slots.free) == sorted({0, 1, 2} - {second})
-    assert kept.shape == (2, 5)
+    assert kept.shape == (2, 5000)
+
+
+def test_a_short_gradient_is_copied_and_its_slot_free_at_once():
+    slots = Slots(None, 3, 1, 5, torch.float64)
+    gradients = GradientSlots(slots, reserve=1)
+    slot = gradients.take()
+    slots.tensors[slot].fill_(3.0)
+    gradient = gradients.lend(slot)
+    assert slot in gradients.free
+    slots.tensors[slot].zero_()
+    assert gradient.tolist() == [[3.0] * 5]
+
+
+def test_a_long_point_is_made_in_the_slot_that_workers_read():
+    slots = Slots(None, 7, 1, 5000, torch.float64)
+    points = PointSlots(slots, 1)
+    x, step, direction = torch.ones(1, 5000), torch.full((1, 1), 0.5), torch.full((1, 5000), 3.0)
+    x, step, direction = x.double(), step.double(), direction.double()
+    made = [points.placed_addcmul(x, step, direction, -2.0) for _ in range(6)]
+    assert all(torch.equal(one, x.addcmul(step, direction, value=-2.0)) for one in made)
+    for one in made:  # four find a place, and the others are copied when they are handed out
+        assert torch.equal(slots.tensors[points.hand(0, one)], one)
+    assert points.free_places == []
+    del made, one
+    assert len(points.free_places) == 4
 
 
 def test_workers_that_are_handed_the_same_point_share_its_slot():

@@ -19,6 +19,13 @@ def network():
     return rasgd.Network(rng.normal(size=(80, 12)), rng.integers(0, 3, 80), parts, (12, 8, 3), batch_size=4)
 
 
+def long_quadratic():
+    """Vectors long enough to be made and lent in shared memory rather than copied."""
+    rng = np.random.default_rng(1)
+    A = np.stack([np.full(3000, -0.25), np.full(3000, 0.5), np.full(3000, -0.25)])
+    return rasgd.Quadratic(A, rng.normal(size=(4, 3000)), noise_std=0.1)
+
+
 def real_run(problem, method, **options):
     arguments = dict(step_size=[0.01, 0.03], seed=[0, 1], until=15.0, eval_every=3.0, record=True)
     return rasgd.simulate(
@@ -46,6 +53,12 @@ def test_a_real_run_replays_bit_for_bit(problem, method, options):
     assert again.metrics.equals(real.metrics)
     assert again.wasted_gradients == real.wasted_gradients
     assert np.array_equal(again.effective_weights, real.effective_weights)
+
+
+@pytest.mark.parametrize("method", ["rescaled", "ringleader", "rennala", "ca2fl", "concurrent"])
+def test_a_real_run_of_long_vectors_replays_bit_for_bit(method):
+    real = real_run(long_quadratic(), method)
+    assert np.array_equal(rasgd.replay(long_quadratic(), method, real.trace).final_points, real.final_points)
 
 
 def test_a_trace_survives_its_file(tmp_path):

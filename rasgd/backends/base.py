@@ -35,10 +35,12 @@ class Backend(ABC):
     """A source of gradients with a clock. It does not know which method it serves.
 
     Attributes:
+        placed_addcmul: makes a new x where workers can read it, if that saves copying.
         evaluates_later: the clock does not stop for an evaluation, so the run keeps x and evaluates it at the end.
     """
 
     evaluates_later = False
+    placed_addcmul: Callable | None = None
     compute_times: ComputeTimes
 
     def attach(self, lost: Callable[[int, float, bool], None], tick: Callable[[], None] | None) -> None:  # noqa: B027

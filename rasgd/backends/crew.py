@@ -81,8 +81,10 @@ class Crew:
         self.processes[worker] = None
 
     def send(self, worker: int, k: int, point: int, gradient: int, deadline: float) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it has died, which its sentinel tells
+        try:
             os.write(self.jobs[worker], worker_module.JOB.pack(k, point, gradient, deadline))
+        except BrokenPipeError:
+            return  # it has died, which its sentinel tells
 
     def wake(self) -> None:
         """Lets the server's wait for tokens return, also from a signal handler."""

@@ -48,6 +48,12 @@ class Faults:
             return self.hang_seconds
         return max(HANG_SECONDS, HANG_FACTOR * self.longest)
 
+    def answered(self, worker: int, seconds: float) -> None:
+        """A healthy gradient that took so long to compute."""
+        self.in_a_row[worker] = 0
+        if seconds > self.longest:
+            self.longest = seconds
+
     def note(self, worker: int, time: float, what: str, log: str) -> float:
         """Enters a failure at `time` seconds of the run; returns the seconds to wait before the worker is restarted.
 

@@ -23,6 +23,7 @@ from rasgd.problems.base import Problem
 LATE_SECONDS = 0.05  # how long an evaluation waits for arrivals that are due before it and still under way
 START_SECONDS = 120.0  # a worker that is not ready by then (it may have to import a large main script) has failed
 WATCH_SECONDS = 0.2  # how often the server looks whether all workers live and answer
+WATCH_MILLISECONDS = 200
 TICK_SECONDS = 1.0  # between progress lines
 
 
@@ -103,8 +104,10 @@ class Processes(Backend):
         self.calibration: Calibration | None = None
         self.poll, self.worker_of_sentinel = select.poll(), {}
         shape = (num_replicas, problem.dim, problem.dtype)
-        points, gradients = Slots(None, n + 2, *shape), Slots(None, 5 * n + 8, *shape)
+        points, gradients = Slots(None, 3 * n + 8, *shape), Slots(None, 5 * n + 8, *shape)
         self.points, self.gradients = PointSlots(points, n), GradientSlots(gradients, reserve=n)
+        if not self.points.short:
+            self.placed_addcmul = self.points.placed_addcmul
         # The slot that workers read when they compute their first gradient, to warm up.
         points.tensors[0].copy_(torch.stack([problem.initial_point(seeds[0])] * num_replicas))
         self.crew = Crew(n, Shipment(problem), seeds, device, points, gradients)
@@ -113,7 +116,9 @@ class Processes(Backend):
             self.start_workers()
             if not self.emulated:
                 self.calibration = Calibration(self.crew, self.gradients)
-                self.compute_times = FixedTimes(self.calibration.means(lambda: self.collect(WATCH_SECONDS)))
+                self.compute_times = FixedTimes(
+                    self.calibration.means(lambda: self.read_tokens() or self.watch(WATCH_MILLISECONDS))
+                )
                 self.calibration = None
         except BaseException:
             self.close()
@@ -127,7 +132,8 @@ class Processes(Backend):
             if wall.monotonic() > patience:
                 silent = self.ready.index(False)
                 raise WorkerFailure(f"worker {silent} did not start within {START_SECONDS:g} s")
-            self.collect(patience - wall.monotonic())
+            if not self.read_tokens():
+                self.watch(WATCH_MILLISECONDS)
 
     def start_worker(self, worker: int) -> None:
         self.crew.start(worker)
@@ -191,19 +197,25 @@ class Processes(Backend):
         elif self.sent[worker] is not None:
             self.crew.send(worker, self.sent[worker][0], 0, w.ABORT, 0.0)
         else:  # it has arrived already and waits to be handed out
-            self.arrived = deque(finished for finished in self.arrived if finished.worker != worker)
+            others = [finished for finished in self.arrived if finished.worker != worker]
+            self.arrived.clear()
+            self.arrived.extend(others)
 
     def next_finished(self, until: float) -> Finished | None:
+        arrived = self.arrived
         while True:
-            if self.arrived:
-                return self.arrived.popleft() if self.arrived[0].time <= until else None
+            if arrived:
+                return arrived.popleft() if arrived[0].time <= until else None
             if self.woken:
                 self.woken = False
                 return None
+            if self.read_tokens():
+                continue
             patience = self.patience(until)
-            if not self.collect(patience) and patience <= 0:
+            if patience <= 0:
                 self.floor = max(self.floor, math.nextafter(until, math.inf))
                 return None
+            self.watch(math.ceil(1000 * min(patience, WATCH_SECONDS)))
 
     def patience(self, until: float) -> float:
         """Seconds on the wall for which an arrival at or before `until` may still come."""
@@ -213,18 +225,13 @@ class Processes(Backend):
 
     # What workers answer
 
-    def collect(self, patience: float) -> bool:
-        """Takes in what workers have sent, waiting for it if there is nothing; False if it need not wait any more."""
+    def read_tokens(self) -> bool:
+        """Takes in what workers have sent; False if there is nothing."""
         if wall.monotonic() > self.next_watch:
             self.watch(0)
-        if self.read_tokens():
-            return True
-        if patience > 0:
-            self.watch(math.ceil(1000 * min(patience, WATCH_SECONDS)))
-            return True
-        return False
+        return self.take_tokens()
 
-    def read_tokens(self) -> bool:
+    def take_tokens(self) -> bool:
         try:
             tokens = os.read(self.crew.tokens, 64 * w.TOKEN.size)
         except BlockingIOError:
@@ -244,21 +251,18 @@ class Processes(Backend):
         self.sent[worker] = None
         self.answers[worker] += 1
         self.compute_seconds[worker] += seconds
-        if seconds > self.faults.longest:
-            self.faults.longest = seconds
         job = self.jobs[worker]
-        if job is None or job.k != k:
-            self.gradients.give_back(slot)
-            if self.unsent[worker]:
-                self.send(worker)
-        elif kind == w.NOT_FINITE:
-            self.gradients.give_back(slot)
-            self.lose(worker, "returned a gradient that is not finite")
-        else:
+        if job is not None and job.k == k and kind == w.DONE:
             self.jobs[worker] = None
-            self.faults.in_a_row[worker] = 0
             time, duration = self.when(worker, job.start, end)
             self.arrived.append(Finished(worker, k, self.gradients.lend(slot), time, duration))
+            self.faults.answered(worker, seconds)
+            return
+        self.gradients.give_back(slot)
+        if job is not None and job.k == k:
+            self.lose(worker, "returned a gradient that is not finite")
+        elif self.unsent[worker]:
+            self.send(worker)
 
     def take_notice(self, worker: int, kind: int, seconds: float) -> None:
         if kind == w.WAKE:
@@ -272,17 +276,19 @@ class Processes(Backend):
 
     def when(self, worker: int, start: float, end: float) -> tuple[float, float]:
         """Time and duration of an arrival whose gradient was ready at `end` on the wall."""
-        ready = (end - self.start) / self.time_scale
-        due = ready
+        due = (end - self.start) / self.time_scale
         if self.emulated:
-            due = self.due[worker]
-            if ready > due:
+            if due > self.due[worker]:
                 self.overruns[worker] += 1
-                due = ready
+            else:
+                due = self.due[worker]
         late = wall.monotonic() - self.start - due * self.time_scale
         self.lateness += late
-        self.max_lateness = max(self.max_lateness, late)
-        time = self.floor = max(due, self.floor)
+        if late > self.max_lateness:
+            self.max_lateness = late
+        time = self.floor = due if due > self.floor else self.floor
+        if not self.emulated:
+            return time, time - start
         self.nominal[worker] = (time, due)
         duration = self.durations[worker]
         return time, duration if time == start + duration else time - start
@@ -290,18 +296,19 @@ class Processes(Backend):
     # Workers that fail
 
     def watch(self, milliseconds: int) -> None:
-        """Waits for tokens, and looks whether all workers live and answer."""
-        events = self.poll.poll(milliseconds)
-        now = wall.monotonic()
-        for descriptor, _ in events:
+        """Waits for tokens or the end of a worker, and now and then looks after the workers."""
+        for descriptor, _ in self.poll.poll(milliseconds):
             if descriptor in self.worker_of_sentinel:
-                while self.read_tokens():
+                while self.take_tokens():
                     pass  # what it sent before it ended
                 worker = self.worker_of_sentinel[descriptor]
                 self.lose(worker, self.how_it_ended(worker))
-        if now < self.next_watch:
-            return
-        self.next_watch = now + WATCH_SECONDS
+        now = wall.monotonic()
+        if now > self.next_watch:
+            self.next_watch = now + WATCH_SECONDS
+            self.look_after_workers(now)
+
+    def look_after_workers(self, now: float) -> None:
         for worker, at in list(self.restart_at.items()):
             if now >= at:
                 del self.restart_at[worker]

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from torch import Tensor
@@ -62,6 +62,7 @@ class Method(ABC):
     batched: ClassVar[bool] = True  # the jobs do not depend on gradients, so all replicas share one schedule
     right_objective: ClassVar[bool] = True  # its fixed point minimises the equal average of the local functions
     needs_compute_times: ClassVar[bool] = False
+    placed_addcmul: Callable | None = None  # addcmul(x, γ, direction, value) where a new x lies in memory of the run's
 
     def __init__(
         self,
@@ -95,7 +96,10 @@ class Method(ABC):
 
     def update(self, direction: Tensor, scale: float = 1.0) -> None:
         """x ← x − γ·scale·direction, as a new tensor: points that workers hold are references to older ones."""
-        self.x = self.x.addcmul(self.step_size, direction, value=-scale)
+        if self.placed_addcmul is None:
+            self.x = self.x.addcmul(self.step_size, direction, value=-scale)
+        else:
+            self.x = self.placed_addcmul(self.x, self.step_size, direction, -scale)
         self.updates += 1
 
     def restart_all(self) -> list[Job]:

@@ -56,6 +56,10 @@ class Problem(ABC):
             sample: one gradient's entry of `prepare`, `[num_seeds, …]`; None if gradients are exact.
         """
 
+    def gradient_into(self, worker: int, x: Tensor, sample: Tensor | None, out: Tensor) -> None:
+        """Writes `gradient` to `out`, which lies in shared memory; worth overriding where the copy takes time."""
+        out.copy_(self.gradient(worker, x, sample))
+
     @abstractmethod
     def evaluate(self, x: Tensor) -> dict[str, Tensor]:
         """Metrics at the points `x` `[num_replicas, d]`, each `[num_replicas]`; at least loss and grad_norm_sq."""
@@ -83,8 +87,11 @@ class Samples:
         self.problem = problem
         self.seeds = list(seeds)
         self.blocks = [(-1, None)] * problem.num_workers  # per worker: block number, prepared draws
+        self.exact = False  # known after the first draw
 
     def __call__(self, worker: int, k: int) -> Tensor | None:
+        if self.exact:
+            return None
         number = k // randomness.BLOCK
         block = self.blocks[worker]
         if block[0] != number:
@@ -97,6 +104,7 @@ class Samples:
             for seed in self.seeds
         ]
         if draws[0] is None:
+            self.exact = True
             return None
         stacked = torch.from_numpy(np.stack(draws, axis=1)).to(self.problem.device)
         # A list of per-gradient views: indexing a list costs a tenth of indexing a tensor.
