@@ -54,7 +54,8 @@ def trailing_mean(times: np.ndarray, values: np.ndarray, share: float = 0.1) -> 
     first = np.searchsorted(times, (1 - share) * times - 1e-12 * np.abs(times))
     last = np.arange(1, len(times) + 1)
     counts = (last - first).reshape(-1, *[1] * (values.ndim - 1))
-    return (sums[last] - sums[first]) / counts
+    with np.errstate(invalid="ignore"):  # after an infinite value every mean is NaN
+        return (sums[last] - sums[first]) / counts
 
 
 def time_to_target(times: np.ndarray, values: np.ndarray, target: float) -> float:
