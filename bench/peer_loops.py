@@ -10,6 +10,7 @@ import mmap
 import os
 import socket
 import struct
+import threading
 import time
 import warnings
 from dataclasses import dataclass
@@ -126,13 +127,19 @@ class RpcServer:
 
     x: Tensor
     updates = 0
+    ended = False
+    lock = threading.Lock()
 
     @classmethod
     def push(cls, gradient: Tensor | None) -> Tensor:
-        if gradient is not None:
-            cls.x = cls.x - STEP_SIZE * gradient
-            cls.updates += 1
-        return cls.x
+        """The new x; an empty one when all is over."""
+        with cls.lock:
+            if cls.ended:
+                return cls.x[:, :0]
+            if gradient is not None:
+                cls.x = cls.x - STEP_SIZE * gradient
+                cls.updates += 1
+            return cls.x
 
 
 def rpc(problem: Problem, seconds: float) -> float:
@@ -147,9 +154,14 @@ def rpc(problem: Problem, seconds: float) -> float:
     ]
     for process in processes:
         process.start()
-    rate = queue.get()
+    while queue.empty() and processes[0].is_alive():
+        time.sleep(0.05)
+    rate = queue.get() if processes[0].is_alive() or not queue.empty() else float("nan")
     for process in processes:
-        process.join()
+        process.join(20)
+        process.kill()
+    if rate != rate:
+        raise RuntimeError(f"the server of torch.distributed.rpc ended with exit status {processes[0].exitcode}")
     return rate
 
 
@@ -170,19 +182,13 @@ def rpc_process(rank: int, size: int, port: int, problem: Problem, seconds: floa
         begin, before = time.monotonic(), RpcServer.updates
         time.sleep(seconds)
         queue.put((RpcServer.updates - before) / (time.monotonic() - begin))
-        RpcServer.x = RpcServer.x[:, :0]  # tells the workers to stop
+        RpcServer.ended = True
     else:
         compute = Computation(problem, rank - 1)
         x = rpc.rpc_sync("server", RpcServer.push, args=(None,))
         while x.numel():
-            gradient = compute(x)
-            x = rpc.rpc_sync("server", rpc_step, args=(gradient,))
+            x = rpc.rpc_sync("server", RpcServer.push, args=(compute(x),))
     rpc.shutdown()
-
-
-def rpc_step(gradient: Tensor) -> Tensor:
-    """Runs in the server; after the end it answers with an empty x."""
-    return RpcServer.push(gradient if RpcServer.x.numel() else None)
 
 
 def ray_actors(problem: Problem, seconds: float) -> float:
