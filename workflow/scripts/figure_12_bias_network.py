@@ -22,7 +22,7 @@ METRICS = {
 TAIL = 0.1  # of the horizon
 EARLY = 0.1  # of the horizon: before, the loss is that of x⁰, far above what the methods differ by
 COLLAPSE = 1.5  # times the best loss or more: a network that has collapsed
-SAME, TUNED = "same β", "tuned β"
+SAME, TUNED = "same", "tuned"  # β of the methods
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -159,7 +159,7 @@ def draw_ends(axes, ends: pd.DataFrame, arms: dict[str, str], methods: Sequence[
             for method in methods:
                 own = medians.loc[(case, step_sizes, method)]
                 numbers = [f"{own[metric]:.1e}" if "grad" in metric else f"{own[metric]:.3f}" for metric in METRICS]
-                place = f"{label.split(':')[0]}, {step_sizes}: {short_label(method)}"
+                place = f"{label.split(':')[0]}, {step_sizes} β: {short_label(method)}"
                 rows.append([place, "2" + f"{own['log2_beta']:g}".translate(SUPERSCRIPTS), *numbers])
     draw_text_table(
         axes, heads, rows, widths=[3.5, 0.45, *np.ones(len(METRICS))], bold=[[False] * len(heads)] * len(rows)
