@@ -39,14 +39,16 @@ def cost(products: Products, settings: dict) -> list[Evidence]:
 def cost_table(products: Products, settings: dict) -> list[Evidence]:
     """How many of a method's costs contradict theory: memory is a number, waiting and dropping are yes or no.
 
-    Where theory says that gradients can be dropped, none need be.
+    A table of n vectors may come with their mean, one more, and a queue need not be full. Where theory says that
+    gradients can be dropped, none need be.
     """
     costs = product(products, COSTS)
     evidence = []
     for method in settings["methods"]:
         row = select(costs, method=method).iloc[0]
+        memory, expected = row["memory_measured"], row["memory_theory"]
         wrong = [
-            row["memory_measured"] != row["memory_theory"],
+            not expected / 2 <= memory <= expected + 1 if expected > 1 else memory != expected,
             (row["idle_measured"] > 0) != bool(row["idle_theory"]),
             row["wasted_measured"] > 0 and not row["wasted_theory"],
         ]
@@ -68,12 +70,12 @@ def time_ratio(products: Products, settings: dict) -> list[Evidence]:
         for method in settings["others"]:
             row = select(rows, method=method).iloc[0]
             name = f"{method}, ‖∇F‖² ≤ {target:g}"
-            if math.isinf(own):
-                evidence.append(exact(name, math.inf))
-                continue
             if math.isinf(row["time"]) or not row["horizon_is_safe"]:
                 raise MissingNumbersError(f"{name} is not reached, or too late to trust the horizon")
             replicas = int(row["replicas"])
+            if math.isinf(own):  # Rescaled ASGD alone does not get there
+                evidence.append(Evidence(name, math.inf, test=T_TEST, replicas=replicas))
+                continue
             evidence.append(
                 Evidence(
                     name, 1 / row["ratio"], math.nan, T_TEST, replicas, row["log_ratio_error"], max(1, replicas - 1),

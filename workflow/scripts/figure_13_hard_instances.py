@@ -80,7 +80,8 @@ def draw_lines(axes, rows: pd.DataFrame) -> None:
     """Every method's line with intervals; a method that does not get there within the horizon has no point."""
     for method in style.in_order(rows["method"]):
         line = rows[(rows["method"] == method) & np.isfinite(rows["value"])]
-        style.draw_band(axes, method, line["x"], line["low"], line["value"], line["high"], num_markers=len(line))
+        count = max(1, len(line))
+        style.draw_band(axes, method, line["x"], line["low"], line["value"], line["high"], num_markers=count)
     style.log_axes(axes, x=True)
 
 
