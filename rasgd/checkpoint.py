@@ -31,8 +31,10 @@ class Requests:
     """Whether a run is asked to interrupt its work; without checkpoints nobody asks, and nothing is kept."""
 
     pending = False
-    wake: Callable[[], None] = staticmethod(do_nothing)
     finished: tuple | list[dict] = ()  # packed trajectories of the passes that are done
+
+    def reach(self, wake: Callable[[], None]) -> None:
+        """Says how to wake the backend of the run that is to notice a request."""
 
     def load(self) -> dict | None:
         return None
@@ -62,6 +64,7 @@ class Checkpoints(Requests):
         self.path, self.every, self.identity = Path(path), every, json.loads(json.dumps(identity))
         self.finished = []
         self.signal = None
+        self.wake, self.waking = do_nothing, threading.RLock()
         self.ended = threading.Event()
         self.handlers = {}
 
@@ -79,7 +82,12 @@ class Checkpoints(Requests):
     def ask_regularly(self) -> None:
         while not self.ended.wait(self.every):
             self.pending = True
-            self.wake()
+            with self.waking:
+                self.wake()
+
+    def reach(self, wake: Callable[[], None]) -> None:
+        with self.waking:  # so that nobody is woken who has closed meanwhile
+            self.wake = wake
 
     def on_signal(self, number: int, frame) -> None:
         if self.signal is not None and number == signal.SIGINT:

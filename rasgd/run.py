@@ -163,7 +163,7 @@ def run_passes(
         try:
             run.go(state, report)
         finally:
-            requests.wake = do_nothing
+            requests.reach(do_nothing)
             run.backend.close()
         # Replicas share the schedule, so its statistics are measured once.
         parts.append(run.trajectory(record=record, measure_weights=measure_weights and number == 0))

@@ -92,9 +92,9 @@ class Run:
 
     def go(self, state: dict | None = None, report: Callable[[float], None] | None = None) -> None:
         """Runs from time 0, or from the state of an interrupted run, to the horizon."""
-        self.backend.attach(self.lost, StatusLine(self))
+        self.backend.attach(self.lost, StatusLine(self), self.requests)
         self.method.placed_addcmul = self.backend.placed_addcmul
-        self.requests.wake = self.backend.wake
+        self.requests.reach(self.backend.wake)
         if state is None:
             self.desk.issue(self.method.start(), self.method.x, 0, 0.0)
         else:

@@ -43,8 +43,14 @@ class Backend(ABC):
     placed_addcmul: Callable | None = None
     compute_times: ComputeTimes
 
-    def attach(self, lost: Callable[[int, float, bool], None], tick: Callable[[], None] | None) -> None:  # noqa: B027
-        """Says whom to tell of a lost worker (worker, seconds, whether it comes back) and what to call now and then."""
+    def attach(self, lost: Callable[[int, float, bool], None], tick: Callable[[], None], requests) -> None:  # noqa: B027
+        """Connects the backend to its run.
+
+        Args:
+            lost: is told of a failed worker: its index, the time, and whether it comes back.
+            tick: is called now and then.
+            requests: while its `pending` is true, `next_finished` does not wait.
+        """
 
     def resume(self, time: float) -> None:  # noqa: B027, a virtual clock follows its jobs
         """Sets the clock of a run that goes on at `time` seconds; its jobs in flight are begun again."""
@@ -54,7 +60,7 @@ class Backend(ABC):
         return 0.0
 
     def wake(self) -> None:  # noqa: B027, a virtual clock never waits
-        """Lets `next_finished` return soon, with None if nothing has come; also from a signal handler."""
+        """Lets `next_finished` look at the requests at once; also from a signal handler."""
 
     @abstractmethod
     def begin(self, job: StartedJob) -> None:

@@ -99,7 +99,7 @@ class Processes(Backend):
         self.start = None  # wall clock at second 0
         self.overruns, self.answers, self.compute_seconds = [0] * n, [0] * n, [0.0] * n
         self.lateness, self.max_lateness = 0.0, 0.0
-        self.next_watch, self.next_tick, self.woken = 0.0, math.inf, False
+        self.next_watch, self.next_tick = 0.0, math.inf
         self.ready, self.restart_at = [False] * n, {}
         self.calibration: Calibration | None = None
         self.poll, self.worker_of_sentinel = select.poll(), {}
@@ -149,10 +149,9 @@ class Processes(Backend):
 
     # What the run asks for
 
-    def attach(self, lost, tick) -> None:
-        self.lost = lost
-        self.tick = tick
-        self.next_tick = wall.monotonic() + TICK_SECONDS if self.progress and tick else math.inf
+    def attach(self, lost, tick, requests) -> None:
+        self.lost, self.tick, self.requests = lost, tick, requests
+        self.next_tick = wall.monotonic() + TICK_SECONDS if self.progress else math.inf
 
     def resume(self, time: float) -> None:
         self.start = wall.monotonic() - time * self.time_scale
@@ -206,11 +205,10 @@ class Processes(Backend):
         while True:
             if arrived:
                 return arrived.popleft() if arrived[0].time <= until else None
-            if self.woken:
-                self.woken = False
-                return None
             if self.read_tokens():
                 continue
+            if self.requests.pending:
+                return None
             patience = self.patience(until)
             if patience <= 0:
                 self.floor = max(self.floor, math.nextafter(until, math.inf))
@@ -265,14 +263,12 @@ class Processes(Backend):
             self.send(worker)
 
     def take_notice(self, worker: int, kind: int, seconds: float) -> None:
-        if kind == w.WAKE:
-            self.woken = True
-        elif kind == w.READY:
+        if kind == w.READY:
             self.ready[worker] = True
             self.faults.longest = max(self.faults.longest, seconds)
             if self.unsent[worker]:
                 self.send(worker)
-        # Else the worker has failed; its end follows, and is seen by `watch`.
+        # Else the worker has failed, and its end follows, seen by `watch`; or the token just ended a wait.
 
     def when(self, worker: int, start: float, end: float) -> tuple[float, float]:
         """Time and duration of an arrival whose gradient was ready at `end` on the wall."""
@@ -371,7 +367,7 @@ class Processes(Backend):
         }
 
     def close(self) -> None:
-        self.lost = self.tick = None  # the run and its memory can go at once
+        self.lost = self.tick = self.requests = None  # the run and its memory can go at once
         self.crew.close()
 
 
