@@ -205,7 +205,7 @@ class Processes(Backend):
         while True:
             if arrived:
                 return arrived.popleft() if arrived[0].time <= until else None
-            if self.read_tokens():
+            if self.read_tokens() or arrived:
                 continue
             if self.requests.pending:
                 return None
@@ -238,6 +238,10 @@ class Processes(Backend):
             self.take_in(*token)
         return True
 
+    def drain(self) -> None:
+        while self.take_tokens():
+            pass
+
     def take_in(self, worker: int, kind: int, k: int, end: float, seconds: float) -> None:
         if kind >= w.READY:
             self.take_notice(worker, kind, seconds)
@@ -245,7 +249,10 @@ class Processes(Backend):
         if self.calibration is not None:
             self.calibration.answered(worker, k, end)
             return
-        slot = self.sent[worker][1]
+        sent = self.sent[worker]
+        if sent is None or sent[0] != k:
+            return  # from a worker that has been ended meanwhile
+        slot = sent[1]
         self.sent[worker] = None
         self.answers[worker] += 1
         self.compute_seconds[worker] += seconds
@@ -295,26 +302,28 @@ class Processes(Backend):
         """Waits for tokens or the end of a worker, and now and then looks after the workers."""
         for descriptor, _ in self.poll.poll(milliseconds):
             if descriptor in self.worker_of_sentinel:
-                while self.take_tokens():
-                    pass  # what it sent before it ended
                 worker = self.worker_of_sentinel[descriptor]
                 self.lose(worker, self.how_it_ended(worker))
         now = wall.monotonic()
         if now > self.next_watch:
+            stalled = now > self.next_watch + WATCH_SECONDS > WATCH_SECONDS
             self.next_watch = now + WATCH_SECONDS
-            self.look_after_workers(now)
+            self.look_after_workers(now, stalled)
 
-    def look_after_workers(self, now: float) -> None:
+    def look_after_workers(self, now: float, stalled: bool) -> None:
+        """Restarts workers whose time has come, and looks for hung ones unless the server itself had no time to."""
         for worker, at in list(self.restart_at.items()):
             if now >= at:
                 del self.restart_at[worker]
                 self.start_worker(worker)
-        self.look_for_hung_workers(now)
+        if not stalled:
+            self.look_for_hung_workers(now)
         if now >= self.next_tick:
             self.next_tick = now + TICK_SECONDS
             self.tick()
 
     def look_for_hung_workers(self, now: float) -> None:
+        self.drain()
         late = {worker: sent[2] for worker, sent in enumerate(self.sent) if sent is not None and now > sent[2]}
         limit = self.faults.patience()
         for worker, due in list(late.items()):
@@ -337,6 +346,7 @@ class Processes(Backend):
     def lose(self, worker: int, what: str) -> None:
         """Ends a worker that has failed, and what follows by policy."""
         self.end_worker(worker)
+        self.drain()  # what it sent before it ended
         log = self.crew.log_tail(worker)
         if self.start is None or (not self.ready[worker] and not self.faults.in_a_row[worker]):
             raise WorkerFailure(f"worker {worker} {what} when it started" + (f"; its log ends:\n{log}" if log else ""))
