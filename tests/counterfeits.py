@@ -139,7 +139,7 @@ def gradients() -> pd.DataFrame:
 def network_losses() -> pd.DataFrame:
     rows = [
         (steps, f"noisy_{ratio}", ratio, method, 0, seed, (1 + harm * 0.05 * np.log(ratio)) * np.exp(0.001 * noise))
-        for steps in ("same β", "tuned β")
+        for steps in ("same", "tuned")
         for ratio in (1, 2, 5, 10)
         for method, harm in (("rescaled", -1), ("asgd", 1))
         for seed in SEEDS
