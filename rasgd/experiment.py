@@ -43,7 +43,8 @@ def read_yaml(path: str | Path) -> dict:
     import yaml
 
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        # The safe loader in C, where there is one: ten times as fast.
+        content = yaml.load(Path(path).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
     except yaml.YAMLError as error:

@@ -52,6 +52,7 @@ def closure(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
 def imported(file: Path) -> list[str]:
     """Modules of rasgd that a file imports at module level, without the leading package name."""
     names = []

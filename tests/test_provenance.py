@@ -18,6 +18,7 @@ def package(tmp_path, monkeypatch):
 
 
 def hashes(*methods: str) -> list[str]:
+    provenance.imported.cache_clear()
     provenance.closure.cache_clear()
     provenance.code_hash.cache_clear()
     return [provenance.source_hash(method) for method in methods]
@@ -26,6 +27,7 @@ def hashes(*methods: str) -> list[str]:
 @pytest.fixture(autouse=True)
 def forget():
     yield
+    provenance.imported.cache_clear()
     provenance.closure.cache_clear()
     provenance.code_hash.cache_clear()
 
