@@ -255,7 +255,7 @@ def main():
     for kind in {kinds}:
         t = rasgd.simulate(kind([[1.0]], [[1.0], [2.0]]), "asgd", [1.0, 2.0], 0.1, until=4.0, backend="processes",
             backend_options={{"time_scale": 0.01}})
-        print(t.statistics["num_updates"])
+        print(t.statistics["num_updates"] > 0)
 
 {call}
 """
@@ -263,7 +263,7 @@ def main():
 
 def test_a_call_without_main_guard_works_unless_the_script_defines_the_problem(tmp_path):
     result = run_script(tmp_path, SCRIPT.format(kinds="(rasgd.Quadratic, Own)", call="main()"))
-    assert result.stdout == "6\n"
+    assert result.stdout == "True\n"
     assert result.returncode != 0
     assert "if __name__ == '__main__':" in result.stderr.splitlines()[-1]
     assert result.stderr.count("Traceback") == 1
@@ -272,7 +272,7 @@ def test_a_call_without_main_guard_works_unless_the_script_defines_the_problem(t
 def test_a_call_under_the_main_guard_works_for_a_problem_of_the_script(tmp_path):
     result = run_script(tmp_path, SCRIPT.format(kinds="(Own,)", call="if __name__ == '__main__':\n    main()"))
     assert result.returncode == 0, result.stderr
-    assert (result.stdout, result.stderr) == ("6\n", "")
+    assert (result.stdout, result.stderr) == ("True\n", "")
 
 
 class Unpackable(rasgd.Quadratic):
