@@ -23,6 +23,7 @@ rule all:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/trajectory.smk"
+include: "workflow/rules/recorded_runs.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/check.smk"

@@ -17,6 +17,7 @@ from rasgd import experiment, partition
 from rasgd.figures import captions, saving, style, summaries
 from rasgd.figures.exact import exact_case
 from rasgd.methods import METHODS
+from rasgd.trace import write_trace
 from rasgd.tuning import time_to_target
 
 ROOT = Path(__file__).parents[1]
@@ -248,6 +249,33 @@ def test_exact_values_agree_with_a_run_without_noise_and_are_nan_where_unknown()
 # Scripts, on the least data they may meet: two methods, one seed
 
 
+RECORDED = {"case": "one", "method": "rescaled", "timeline": {"shown": 6}}
+
+
+def recorded_files(folder: Path) -> list[str]:
+    """A trace of two workers, metric rows with and without kills, and one kill, as `recorded_runs` writes them."""
+    trace = rasgd.simulate(
+        experiment.build_problem({"problem": PROBLEM}, 2), "rescaled", [1.0, 2.0], 0.05, until=9, record=True
+    ).trace
+    write_trace(trace[trace["time"] < 6], folder / "timeline.parquet")  # the last job of each is missing
+    rows = curves(["rescaled"], seeds=(0, 1))
+    pd.concat([rows.assign(kills=kills) for kills in (0, 1)]).to_csv(folder / "fault_curves.csv", index=False)
+    kill = {"worker": 0, "killed": 20.0, "noticed": 20.5, "next_arrival": 23.0}
+    pd.DataFrame([kill]).to_csv(folder / "kills.csv", index=False)
+    return [str(folder / name) for name in ("timeline.parquet", "fault_curves.csv", "kills.csv")]
+
+
+def both_backends(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs on both backends; on real processes worker 1 loses a tenth of its 20 gradients, and 4 are late."""
+    common = {"effective_weights": [0.25, 0.75], "delay_mean": 1.5, "delay_max": 3, "server_bytes": 160}
+    numbers = {
+        "simulator": {"arrivals": [60, 20]} | common,
+        "processes": {"arrivals": [60, 18], "overruns": [4, 0]} | common | {"effective_weights": None},
+    }
+    runs = runs.drop_duplicates("method")
+    return pd.concat([runs.assign(backend=name, statistics=json.dumps(own)) for name, own in numbers.items()])
+
+
 def draw_all(folder: Path, stem: Path) -> None:
     """Every figure and table into `stem`'s folder."""
     data = curves(targets=(0.5, 0.1))
@@ -275,10 +303,13 @@ def draw_all(folder: Path, stem: Path) -> None:
         {"any": write(grids, folder, "grid")}, {"any": labels}, {"any": grid}, path_stem=stem / "figure_7", **common
     )
     script("figure_8_real_processes")["draw_real_processes"](
-        plain, labels, problems, path_stem=stem / "figure_8", **common
+        plain, *recorded_files(folder), labels, problems, RECORDED, seconds, path_stem=stem / "figure_8", **common
     )
     script("table_1_methods")["tabulate_methods"](
         write(runs, folder, "runs"), "one", 0.1, [1.0, 2.0], 60.0, path_stem=stem / "table_1", **common
+    )
+    script("table_5_real_processes")["tabulate_real_processes"](
+        write(both_backends(runs), folder, "both"), labels, {"one": 60.0}, path_stem=stem / "table_5", **common
     )
     script("table_2_time_to_target")["tabulate_times"](
         paths, labels, problems, seconds, {"one": 60.0}, path_stem=stem / "table_2", **common
@@ -295,7 +326,7 @@ def products(tmp_path_factory):
 def test_everything_is_drawn_from_two_methods_and_one_seed(products):
     figures, tables = ("png", "pdf", "csv", "md"), ("md", "tex", "csv")
     wanted = {f"figure_{n}.{ending}" for n in (1, 3, 5, 6, 7, 8) for ending in figures}
-    wanted |= {f"table_{n}.{ending}" for n in (1, 2) for ending in tables}
+    wanted |= {f"table_{n}.{ending}" for n in (1, 2, 5) for ending in tables}
     wanted |= {f"figure_{n}_by_seed.csv" for n in (3, 5, 6)}
     assert {path.name for path in products.iterdir()} == wanted
 
@@ -347,6 +378,46 @@ def test_the_poster_is_met_within_three_hundredths(tmp_path):
         step = setting["step_sizes"]["fixed"][method]
         run = rasgd.simulate(problem, method, [1, 2], step, until=300, eval_every=module["POSTER_SPACING"]).metrics
         np.testing.assert_allclose(run["point_0"][: len(points)], points, atol=0.03)
+
+
+def test_the_timeline_has_one_row_per_expected_job_whatever_arrived(products):
+    numbers = pd.read_csv(products / "figure_8.csv")
+    jobs = numbers[numbers["panel"] == "jobs"]
+    assert jobs.groupby("worker")["k"].apply(list).tolist() == [[0, 1, 2, 3, 4, 5], [0, 1, 2]]  # within 6 s
+    assert jobs["end"].isna().sum() == 2
+    arrived = jobs.dropna(subset="end")
+    assert (arrived["end"] - arrived["start"]).tolist() == [1.0] * 5 + [2.0] * 2
+
+
+def test_real_arrivals_are_compared_worker_by_worker(products):
+    numbers = pd.read_csv(products / "table_5.csv")
+    assert len(numbers) == 2
+    assert set(numbers["smallest_ratio_of_arrivals"]) == {0.9} and set(numbers["largest_ratio_of_arrivals"]) == {1.0}
+    assert numbers["arrivals_per_second_real"].to_numpy() == pytest.approx(78 / 60, rel=1e-5)  # six digits are written
+    assert numbers["on_time"].to_numpy() == pytest.approx(1 - 4 / 78, rel=1e-5)
+    assert set(numbers["weight_error_virtual"]) == {0.25} and numbers["weight_error_real"].isna().all()
+
+
+def test_killed_workers_come_back_in_the_recorded_run(tmp_path):
+    settings = experiment.read(ROOT / "config/experiments/real_processes.yaml", "smoke")
+    settings["recorded"]["faults"]["until"] = 300  # leaves more than a second to come back, on a busy machine too
+    names = ("timeline.parquet", "fault_trace.parquet", "fault_curves.csv", "kills.csv")
+    script("recorded_runs")["record_runs"](settings, *(str(tmp_path / name) for name in names))
+    kills = pd.read_csv(tmp_path / "kills.csv")
+    assert kills[["worker", "killed"]].to_numpy().tolist() == settings["recorded"]["faults"]["kills"]
+    assert (kills["killed"] < kills["noticed"]).all() and (kills["noticed"] < kills["next_arrival"]).all()
+    trace = pd.read_parquet(tmp_path / "fault_trace.parquet")
+    for worker in kills["worker"]:
+        ks = trace.loc[trace["worker"] == worker, "k"].to_numpy()
+        assert len(np.setdiff1d(np.arange(ks.max()), ks)) == 1  # the one it was at is lost
+    assert pd.read_csv(tmp_path / "fault_curves.csv")["kills"].unique().tolist() == [0, 2]
+
+
+def test_a_kill_of_a_worker_that_there_is_not_is_refused(tmp_path):
+    settings = experiment.read(ROOT / "config/experiments/real_processes.yaml", "smoke")
+    settings["recorded"]["faults"]["kills"] = [[8, 10.0]]
+    with pytest.raises(ValueError, match=r"must name workers below 8 and seconds below 100, got \[8, 10\]"):
+        script("recorded_runs")["record_runs"](settings, *(str(tmp_path / name) for name in "abcd"))
 
 
 def test_weight_error_is_half_the_distance_from_equal_shares():

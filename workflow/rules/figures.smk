@@ -103,6 +103,7 @@ rule figure_7_step_sizes:
 
 rule figure_8_real_processes:
     input:
+        **recorded_outputs("real_processes"),
         curves=training_outputs("real_processes", "curves"),
     output:
         **figure_outputs("figure_8_real_processes"),
@@ -113,6 +114,8 @@ rule figure_8_real_processes:
     params:
         cases=case_labels("real_processes"),
         problems=case_values("real_processes", "problem"),
+        recorded=SETTINGS["real_processes"]["recorded"],
+        compute_times=mean_times("real_processes"),
         caption=product_caption("figure_8_real_processes"),
         code=figure_code("figure_8_real_processes"),
     message:
@@ -206,3 +209,23 @@ rule table_2_time_to_target:
         "Writing how long every method takes to every target"
     script:
         "../scripts/table_2_time_to_target.py"
+
+
+rule table_5_real_processes:
+    input:
+        runs=training_outputs("real_processes", "runs"),
+    output:
+        **table_outputs("table_5_real_processes"),
+    log:
+        f"{RESULTS}/logs/table_5_real_processes.log",
+    conda:
+        "../../environment.yml"
+    params:
+        cases=case_labels("real_processes"),
+        until=case_values("real_processes", "until"),
+        caption=product_caption("table_5_real_processes"),
+        code=figure_code("table_5_real_processes"),
+    message:
+        "Writing what real processes did beside what the virtual clock predicts"
+    script:
+        "../scripts/table_5_real_processes.py"

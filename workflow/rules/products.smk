@@ -14,6 +14,7 @@ PRODUCTS = {
     "figure_12_bias_network": ["bias_network", "bias_network_tuned"],
     "table_1_methods": ["quadratic"],
     "table_2_time_to_target": ["quadratic"],
+    "table_5_real_processes": ["real_processes"],
 }
 
 
