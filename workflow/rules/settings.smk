@@ -42,7 +42,7 @@ EXPERIMENTS = list(SETTINGS)
 RESULTS = f"{config['results']}/{config['scale']}"
 RUNS = f"{RESULTS}/runs"  # shared by all seeds: what was tuned is found again
 if config["seed_shift"]:
-    RESULTS += f"/seeds_{config['seed_shift']}"
+    RESULTS = f"{RESULTS}/seeds_{config['seed_shift']}"
 FIGURES = {
     "smoke": f"{RESULTS}/paper_figures",
     "laptop": config["figures"],
