@@ -1,13 +1,6 @@
 # Real runs whose every arrival is recorded, one of them with workers that are killed.
 
 
-def recorded_outputs(experiment):
-    """Name → file."""
-    home = f"{RESULTS}/{experiment}/recorded"
-    traces = {name: f"{home}/{name}.parquet" for name in ("timeline", "fault_trace")}
-    return traces | {name: f"{home}/{name}.csv" for name in ("fault_curves", "kills")}
-
-
 rule recorded_runs:
     output:
         **recorded_outputs("real_processes"),

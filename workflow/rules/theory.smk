@@ -1,45 +1,6 @@
 # Experiments that are computed by exact theory, with a few runs beside it, and the figures they make. Expects from the
 # Snakefile: THEORY_SETTINGS, and what products.smk defines.
 
-# Experiment → its tables, below its folder in the results.
-THEORY_TABLES = {
-    "stationary_error": ["floors", "stability"],
-    "time_to_target": ["times"],
-    "lower_order": ["ratios", "floors"],
-    "worst_case": ["times"],
-    "small_smoothness": ["times"],
-}
-THEORY_PRODUCTS = {
-    "figure_2_stationary_error": ["stationary_error"],
-    "figure_4_time_to_target": ["time_to_target", "lower_order"],
-    "figure_13_hard_instances": ["worst_case", "small_smoothness"],
-    "table_4_exact_times": ["time_to_target"],
-}
-
-
-def theory_outputs(experiment):
-    """Table → file."""
-    return {table: f"{RESULTS}/{experiment}/{table}.csv" for table in THEORY_TABLES[experiment]}
-
-
-def theory_code(script, methods):
-    """Hashes of the code behind a computation and behind the runs beside it."""
-    return [figure_code(script), *(provenance.source_hash(method) for method in methods)]
-
-
-def theory_product_files(product):
-    tables = [path for experiment in THEORY_PRODUCTS[product] for path in theory_outputs(experiment).values()]
-    return product_files(product) + tables
-
-
-def profile_labels(experiment):
-    return {profile: own["label"] for profile, own in THEORY_SETTINGS[experiment]["profiles"].items()}
-
-
-for product in THEORY_PRODUCTS:
-    ITEMS["_".join(product.split("_")[:2])] = theory_product_files(product)
-    ALL_PRODUCTS += theory_product_files(product)
-
 
 rule exact_floors:
     output:

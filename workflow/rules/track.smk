@@ -31,7 +31,7 @@ rule track:
         },
         tracking_uri=config.get("tracking_uri"),
         store=tracking.without_password(STORE),  # not read: with another store, runs are imported again
-        results=config["results"],
+        results=lambda wildcards: config["results"],
         code=figure_code("track"),
     message:
         "Mirroring {wildcards.experiment} in MLflow"
