@@ -125,7 +125,7 @@ def draw_faults(axes, faults: pd.DataFrame, kills: pd.DataFrame, colour: str) ->
         axes.axvspan(kill.killed, kill.next_arrival, color="0.85", linewidth=0)
         axes.axvline(kill.killed, color=style.GUIDE_COLOUR, linewidth=0.8)
         axes.annotate(
-            f"{kill.worker} killed", (kill.killed, 0.03), xycoords=("data", "axes fraction"), xytext=(-1.5, 0),
+            f"{kill.worker} killed", (kill.killed, 0.48), xycoords=("data", "axes fraction"), xytext=(-1.5, 0),
             textcoords="offset points", ha="right", va="bottom", rotation=90, fontsize=6.5, color=style.GUIDE_COLOUR,
         )  # fmt: skip
     without, disturbed = (rows for _, rows in faults.groupby("kills"))
