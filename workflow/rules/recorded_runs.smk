@@ -8,7 +8,7 @@ rule recorded_runs:
         f"{RESULTS}/logs/recorded_runs.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: workflow.cores
     resources:
         real_clock=1,
     params:

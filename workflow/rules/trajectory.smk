@@ -12,7 +12,8 @@ rule trajectory:
         f"{RESULTS}/logs/trajectory/{{experiment}}/{{method}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    # Beside real workers any other job would steal their time.
+    threads: lambda wildcards: workflow.cores if "processes" in SETTINGS[wildcards.experiment]["backends"] else 1
     resources:
         gpu=int(config["device"] == "cuda"),
         real_clock=lambda wildcards: int("processes" in SETTINGS[wildcards.experiment]["backends"]),
