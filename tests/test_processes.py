@@ -31,15 +31,19 @@ def held():
 
 @pytest.mark.parametrize("method", ["rescaled", "minibatch", "malenia", "ringleader", "concurrent"])
 def test_real_arrivals_come_in_the_simulated_order_at_the_simulated_times(method):
-    arguments = dict(compute_times=TIMES, step_size=[0.01, 0.02], until=12.0, eval_every=2.0, record=True)
+    times, closest = [1.03, 1.45, 1.69, 3.55], 0.0599  # no two arrivals or evaluations within 7 s are closer
+    arguments = dict(compute_times=times, step_size=[0.01, 0.02], until=7.0, eval_every=2.0, record=True)
     virtual = rasgd.simulate(small_problem(), method, **arguments)
-    times = virtual.trace.time.unique()
-    closest = np.diff(times).min()
-    for time_scale in (0.04, 0.2, 0.5):  # slower where a busy machine is too late to tell arrivals apart
+    moments = np.concatenate([virtual.trace.time.unique(), np.arange(0, 7, 2)])
+    assert np.diff(np.sort(moments)).min() > closest
+    for time_scale in (0.05, 0.2, 0.8):  # slower where a busy machine is too late to tell arrivals apart
         options = {"time_scale": time_scale}
         real = rasgd.simulate(small_problem(), method, backend="processes", backend_options=options, **arguments)
-        if real.statistics["lateness_max_seconds"] < closest * time_scale and not any(real.statistics["overruns"]):
+        lateness = real.statistics["lateness_max_seconds"]
+        if lateness < closest * time_scale and not any(real.statistics["overruns"]):
             break
+    else:
+        pytest.skip(f"this machine is too busy for a test of its clock: an arrival was late by {lateness:.2g} s")
     assert real.trace.equals(virtual.trace)
     assert real.metrics.equals(virtual.metrics)
     assert np.array_equal(real.final_points, virtual.final_points)
@@ -47,19 +51,15 @@ def test_real_arrivals_come_in_the_simulated_order_at_the_simulated_times(method
 
 
 def test_emulated_time_does_not_drift():
+    problem = rasgd.Quadratic([[1.0]], [[1.0]])
+    options = dict(backend="processes", backend_options={"time_scale": 0.01}, record=True)
     started = time.monotonic()
-    t = rasgd.simulate(
-        small_problem(2),
-        "asgd",
-        [1.0, 1.7],
-        0.01,
-        until=300.0,
-        backend="processes",
-        backend_options={"time_scale": 0.01},
-    )
-    # 300 deadlines in a row, each met with a delay of its own, would add up to far more than the last one's lateness.
-    assert t.statistics["arrivals"][0] >= 300 - sum(t.statistics["overruns"])
+    t = rasgd.simulate(problem, "asgd", [1.0], 0.01, until=300.0, eval_every=300.0, **options)
     assert time.monotonic() - started > 2.9
+    # If a deadline started from the moment the gradient was received, every duration would be a little longer.
+    (overruns,) = t.statistics["overruns"]
+    assert (t.trace.duration != 1.0).sum() <= overruns
+    assert len(t.trace) + t.trace.duration[t.trace.duration != 1.0].sum() >= 298
 
 
 def test_ringmaster_aborts_sleeping_workers():
@@ -241,7 +241,7 @@ def run_script(tmp_path, text, **options):
     path.write_text(text)
     environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(rasgd.__file__))}
     return subprocess.run(
-        [sys.executable, path], capture_output=True, text=True, timeout=60, env=environment, **options
+        [sys.executable, path], capture_output=True, text=True, timeout=110, env=environment, **options
     )
 
 
