@@ -39,5 +39,6 @@ def test_every_snakemake_target_and_file_it_names_exists():
     named = [word for words in re.findall(r"snakemake ([a-z_0-9 ]+)", README) for word in words.split()]
     for name in named:
         assert name in experiments or f'"{name}_' in products or name == "conda", name
-    for link in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
+    prose = re.sub(r"```.*?```", "", README, flags=re.S)
+    for link in re.findall(r"\]\((?!http|#)([^)]+)\)", prose):
         assert (ROOT / link).exists(), link
