@@ -15,10 +15,10 @@ SNAKEMAKE_SOURCES := Snakefile workflow/rules
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce preflight test smoke verify compare ui report bench lint format constraints clean
+.PHONY: help setup reproduce preflight test smoke verify compare ui report bench bench-peers lint format constraints clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## build .venv from the pinned requirements, where it is missing or stale
 
@@ -45,7 +45,13 @@ report: $(STAMP) ## write report.html: figures, tables and how each was made
 	$(SNAKEMAKE) --report report.html
 
 bench: $(STAMP) ## measure speed side by side, into bench/RESULTS.md
-	$(IN_VENV) python -m bench
+	$(IN_VENV) python -m bench virtual_time workflow
+
+bench-peers: ## measure real processes beside torch.distributed.rpc and Ray, in an environment of their own
+	@$(check_python)
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --requirement requirements.txt --requirement bench/requirements-peers.txt
+	.venv-peers/bin/python -m bench peers
 
 lint: $(STAMP) ## check format and style of the code and of the workflow
 	$(RUFF) format --check .

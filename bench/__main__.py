@@ -1,4 +1,4 @@
-"""Runs all measurements and writes bench/RESULTS.md: `python -m bench [--laptop] [SECTION ...]`."""
+"""Runs measurements and writes them to bench/RESULTS.md: `python -m bench [--laptop] [SECTION ...]`."""
 
 from __future__ import annotations
 
@@ -35,15 +35,25 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.sections) - set(available):
         parser.error(f"SECTION must be one of {', '.join(available)}, got {', '.join(sorted(unknown))}")
-    parts = [f"# Measured speed\n\nWritten by `make bench` on {machine()}. One run; ratios are taken within it."]
+    sections = kept_sections(FOLDER / "RESULTS.md")
     for name in arguments.sections or available:
         title, introduction = SECTIONS[name]
         options = ["--laptop"] if name == "workflow" and arguments.laptop else []
         print(f"bench: {title} ...", file=sys.stderr, flush=True)
-        parts += [f"## {title}", introduction, markdown_of(name, options)]
+        sections[title] = "\n\n".join(filter(None, [introduction, f"On {machine()}.", markdown_of(name, options)]))
+    parts = ["# Measured speed\n\nWritten by `make bench`; ratios are taken within one run of a section."]
+    parts += [f"## {title}\n\n{sections[title]}" for title, _ in SECTIONS.values() if title in sections]
     with replacing(FOLDER / "RESULTS.md") as temporary:
-        Path(temporary).write_text("\n\n".join(part for part in parts if part) + "\n")
+        Path(temporary).write_text("\n\n".join(parts) + "\n")
     print(f"wrote {FOLDER / 'RESULTS.md'}")
+
+
+def kept_sections(path: Path) -> dict[str, str]:
+    """The sections of an earlier file by title: those that are not measured again stay."""
+    if not path.exists():
+        return {}
+    _, *sections = path.read_text().split("\n## ")
+    return {title: text.strip() for title, _, text in (section.partition("\n") for section in sections)}
 
 
 def markdown_of(section: str, options: list[str]) -> str:
