@@ -8,7 +8,7 @@ rule recorded_runs:
         f"{RESULTS}/logs/recorded_runs.log",
     conda:
         "../../environment.yml"
-    threads: workflow.cores
+    threads: real_clock_threads("real_processes")
     resources:
         real_clock=1,
     params:

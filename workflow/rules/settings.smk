@@ -84,3 +84,9 @@ def training_outputs(experiment, table):
         f"{RESULTS}/{experiment}/{{method}}/{table}.parquet",
         method=SETTINGS[experiment]["methods"],
     )
+
+
+def real_clock_threads(experiment):
+    """All cores where real workers run, since any other job would steal their time; smoke does not mind."""
+    real = "processes" in SETTINGS[experiment]["backends"] and config["scale"] != "smoke"
+    return workflow.cores if real else 1

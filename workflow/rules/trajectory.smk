@@ -12,8 +12,7 @@ rule trajectory:
         f"{RESULTS}/logs/trajectory/{{experiment}}/{{method}}.log",
     conda:
         "../../environment.yml"
-    # Beside real workers any other job would steal their time.
-    threads: lambda wildcards: workflow.cores if "processes" in SETTINGS[wildcards.experiment]["backends"] else 1
+    threads: lambda wildcards: real_clock_threads(wildcards.experiment)
     resources:
         gpu=int(config["device"] == "cuda"),
         real_clock=lambda wildcards: int("processes" in SETTINGS[wildcards.experiment]["backends"]),
