@@ -107,7 +107,7 @@ def test_the_conda_environment_has_a_python_the_project_allows():
 
 
 def test_no_tracked_file_names_a_package_index_or_a_folder_of_one_machine():
-    index = re.compile(rb"--?(?:extra-)?index-url\b|--?find-links\b|pypi\.org|pythonhosted\.org|download\.pytorch\.org")
+    index = re.compile(rb"--?(?:extra-)?index-url\b|--?find-links\b|(?:py(?:pi|thonhosted)|download[.]pytorch)[.]org")
     machine = re.compile(rb"(?<![\w.])/(?:root|home|Users|work|opt)/\w")
     this_test = Path(__file__).resolve()
     found = {
