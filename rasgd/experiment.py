@@ -18,6 +18,7 @@ import numpy as np
 from rasgd import compute_times, methods
 
 SCALES = ("smoke", "laptop", "paper")
+SEED_KEYS = ("seeds", "schedule_seeds", "instance_seeds")
 KINDS_ON_DATA = ("network", "logistic")  # kinds of problems whose workers own samples of a data set
 
 
@@ -31,7 +32,35 @@ def read(path: str | Path, scale: str) -> dict:
     overrides = config.pop("scales", {})
     if not isinstance(overrides, dict) or not set(overrides) <= set(SCALES):
         raise ValueError(f"{path}: scales must be a mapping with keys among {', '.join(SCALES)}")
-    return lay_over(config, overrides.get(scale) or {})
+    return listed(lay_over(config, overrides.get(scale) or {}), str(path))
+
+
+def listed(settings, name: str):
+    """A copy of nested settings in which `{first: a, count: m}` under a key of seeds is the list a, …, a + m − 1.
+
+    Raises:
+        ValueError: one line naming where, what was given and what is allowed.
+    """
+    if isinstance(settings, list):
+        return [listed(entry, name) for entry in settings]
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        key: seed_range(value, f"{name}: {key}")
+        if key in SEED_KEYS and isinstance(value, dict)
+        else listed(value, name)
+        for key, value in settings.items()
+    }
+
+
+def seed_range(given: dict, where: str) -> list[int]:
+    numbers = [given.get("first"), given.get("count")]
+    whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+    if set(given) != {"first", "count"} or not whole or numbers[0] < 0 or numbers[1] < 1:
+        raise ValueError(
+            f"{where} must be a list, or first (a whole number from 0 on) and count (from 1 on), got {given}"
+        )
+    return list(range(numbers[0], numbers[0] + numbers[1]))
 
 
 def read_yaml(path: str | Path) -> dict:
@@ -124,15 +153,25 @@ def check(config: dict, name: str) -> None:
         partition_settings(config)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    shared_seeds = set(config["tuning"]["seeds"]) & set(config["reporting"]["seeds"])
-    if "grid" in config["step_sizes"] and shared_seeds:
-        raise ValueError(f"{name}: tuning.seeds and reporting.seeds must differ, both have {sorted(shared_seeds)}")
+    if "grid" in config["step_sizes"]:
+        check_seeds_differ(config, name)
     fixed = config["step_sizes"].get("fixed")
     if fixed is not None and set(fixed) != set(config["methods"]):
         raise ValueError(
             f"{name}: step_sizes.fixed must name the experiment's methods {', '.join(config['methods'])}, "
             f"got {', '.join(fixed)}"
         )
+
+
+def check_seeds_differ(config: dict, name: str) -> None:
+    """Nothing may be reported on seeds on which it was tuned.
+
+    Raises:
+        ValueError: one line naming the file and the seeds that stand in both lists.
+    """
+    shared = set(config["tuning"]["seeds"]) & set(config["reporting"]["seeds"])
+    if shared:
+        raise ValueError(f"{name}: tuning.seeds and reporting.seeds must differ, both have {sorted(shared)}")
 
 
 def check_environment(config: dict) -> None:

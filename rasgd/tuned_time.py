@@ -15,7 +15,6 @@ from rasgd.run import simulate
 CONFIDENCE_FACTOR = 1.96  # standard errors in half a 95 % interval
 HORIZON = 2.5  # times the reported time: shorter ones favour methods that are fast early
 EVALUATIONS = 300
-FIRST_TUNING_SEED = 100_000  # reporting seeds count from 0
 
 
 class TunedTime(NamedTuple):
@@ -41,7 +40,8 @@ def tuned_time(
     target: float,
     until: float,
     grid: dict,
-    num_seeds: dict[str, int],
+    tuning_seeds: Sequence[int],
+    seeds: Sequence[int],
     max_doublings: int,
     options: dict | None = None,
 ) -> TunedTime:
@@ -52,13 +52,11 @@ def tuned_time(
         target: ε.
         until: horizon in seconds, doubled until it is 2.5 times the time found, `max_doublings` times at most.
         grid: settings of `tuning.search`.
-        num_seeds: how many there are for tuning and for reporting.
+        tuning_seeds, seeds: for tuning and for reporting.
         max_doublings: of the horizon.
         options: the method's own parameters.
     """
     options = options or {}
-    tuning_seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + num_seeds["tuning"])
-    reporting_seeds = range(num_seeds["reporting"])
 
     def error_curves(steps: list[float], seeds: Sequence[int]):
         """Evaluation times [m] and per step the metric of every seed [steps, m, seeds], inf after a divergence."""
@@ -87,7 +85,7 @@ def tuned_time(
         if HORIZON * chosen.scores[0][0] <= until or doubling == max_doublings:
             break
         until *= 2
-    at, curves = error_curves([chosen.step_size], reporting_seeds)
+    at, curves = error_curves([chosen.step_size], seeds)
     seconds = crossings(at, curves[0], target)
     return TunedTime(*seconds, chosen.step_size, chosen.exponent, on_edge, until)
 

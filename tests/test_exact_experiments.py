@@ -142,7 +142,7 @@ def test_tuned_time_finds_the_exact_best_time():
     exact = theory.best_time(quadratic.instance(), times.mean, "rescaled", 0.1)
     grid = {"lowest_log2": -6, "steps_per_octave": 2, "count": 8, "max_extensions": 2, "refine": 0}
     found = tuned_time(
-        quadratic.problem(), "rescaled", times, 0.1, exact.seconds, grid, {"tuning": 100, "reporting": 200}, 2
+        quadratic.problem(), "rescaled", times, 0.1, exact.seconds, grid, range(1000, 1100), range(200), 2
     )
     assert found.until == 4 * exact.seconds  # doubled until it is 2.5 times the time
     # The grid's step is within √2 of the best, where the time is up to a tenth longer.

@@ -169,3 +169,33 @@ def test_cuda_that_is_not_there_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"device 'cuda' was asked for but no CUDA device is available"):
         experiment.check_environment({"results": str(tmp_path), "figures": str(tmp_path), "device": "cuda"})
+
+
+def test_consecutive_seeds_can_be_given_by_first_and_count(tmp_path):
+    (tmp_path / "one.yaml").write_text(
+        "reporting: {seeds: {first: 3, count: 4}, schedule_seeds: [7]}\n"
+        "scales: {smoke: {reporting: {seeds: {count: 2}, schedule_seeds: {first: 1, count: 1}}}}\n"
+    )
+    laptop, smoke = (experiment.read(tmp_path / "one.yaml", scale)["reporting"] for scale in ("laptop", "smoke"))
+    assert laptop == {"seeds": [3, 4, 5, 6], "schedule_seeds": [7]}
+    assert smoke == {"seeds": [3, 4], "schedule_seeds": [1]}
+
+
+WRONG_RANGES = [
+    "{count: 4}",
+    "{first: 0}",
+    "{first: -1, count: 2}",
+    "{first: 0, count: 0}",
+    "{first: 0.5, count: 2}",
+    "{first: 0, count: true}",
+    "{first: 0, count: 2, by: 2}",
+]
+
+
+@pytest.mark.parametrize("given", WRONG_RANGES)
+def test_a_wrong_range_of_seeds_is_told_in_one_line(tmp_path, given):
+    path = tmp_path / "one.yaml"
+    path.write_text(f"reporting: {{seeds: {given}}}")
+    with pytest.raises(ValueError, match=r"one\.yaml: seeds must be a list, or first .* and count .*, got") as told:
+        experiment.read(path, "laptop")
+    assert "\n" not in str(told.value)

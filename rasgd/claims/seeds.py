@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-KEYS = ("seeds", "schedule_seeds", "instance_seeds")
+from rasgd.experiment import SEED_KEYS
+
 KEPT = ("tuning",)  # what was tuned stays: seeds of reports are what verdicts rest on
 
 
@@ -16,7 +17,7 @@ def with_other_seeds(settings, shift: int):
         key: value
         if key in KEPT
         else [seed + shift for seed in value]
-        if key in KEYS
+        if key in SEED_KEYS
         else with_other_seeds(value, shift)
         for key, value in settings.items()
     }

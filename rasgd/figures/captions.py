@@ -63,7 +63,7 @@ def figure_4_time_to_target(settings: dict) -> str:
         {problem["heterogeneity"]:g}, σ = {problem["noise"]:g}), since a fixed quadratic gives about 1/ε; three
         profiles of compute times. Dotted: Rescaled ASGD's four-term bound up to one constant, the same for all
         profiles and fitted at the smallest ε. Dashed: the ratios theory gives as ε → 0, τ_max/τ_A for Minibatch
-        SGD. Black: simulated, mean of {runs["num_seeds"]} seeds with 95 % intervals. Malenia SGD with S chosen
+        SGD. Black: simulated, mean of {len(runs["seeds"])} seeds with 95 % intervals. Malenia SGD with S chosen
         per ε among {", ".join(map(str, setting["malenia_batches"]))} and with S = max(σ²/ε, n). Bottom: what is
         of lower order for Rescaled ASGD (n = {len(effects["compute_times"])}, median and range over
         {len(effects["instance_seeds"])} instances): (a) heterogeneity ζ, (b) staleness, against a twin that takes
@@ -148,9 +148,9 @@ def figure_13_hard_instances(settings: dict) -> str:
     return f"""Top: the block zero-chain of the lower bound (Arjevani et al. 2019; Tyurin & Richtárik 2023), every
         worker owning {chains["chain_length"]} coordinates that its gradients show with probability pᵢ; seconds to
         E‖∇F‖² ≤ ε over LΔ/ε·τ_max + LΔσ²/(nε²)·τ_A, scaled by one constant throughout, at the step size chosen on
-        other seeds, with 95 % intervals over {chains["num_seeds"]["reporting"]} seeds. A flat line is optimal up to a
+        other seeds, with 95 % intervals over {len(chains["reporting"]["seeds"])} seeds. A flat line is optimal up to a
         constant. Bottom: curvatures that cancel in the mean to L = 1, with L_max = {steps}; lines: exact, markers:
-        simulated, with intervals over {curvatures["num_seeds"]["reporting"]} seeds. Our own settings, none of the
+        simulated, with intervals over {len(curvatures["reporting"]["seeds"])} seeds. Our own settings, none of the
         paper's."""
 
 

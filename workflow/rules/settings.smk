@@ -29,6 +29,8 @@ def read_theory_settings():
     for path in sorted(Path("config/theory").glob("*.yaml")):
         settings[path.stem] = with_other_seeds(experiments.read(path, config["scale"]), config["seed_shift"])
         experiments.check_schema({path.stem: settings[path.stem]}, schema, str(path))
+        if "tuning" in settings[path.stem]:
+            experiments.check_seeds_differ(settings[path.stem], str(path))
     return settings
 
 

@@ -23,7 +23,8 @@ def measure_chains(settings: dict, path_to_times: str) -> None:
         path_to_times: CSV to write.
     """
     epsilon, rows = settings["epsilon"], []
-    shared = {key: settings[key] for key in ("grid", "num_seeds", "max_doublings")}
+    shared = {key: settings[key] for key in ("grid", "max_doublings")}
+    shared |= {"tuning_seeds": settings["tuning"]["seeds"], "seeds": settings["reporting"]["seeds"]}
     for profile, given in settings["profiles"].items():
         times = FixedTimes(given["compute_times"])
         for ratio in settings["noise_to_target"]:
@@ -35,7 +36,7 @@ def measure_chains(settings: dict, path_to_times: str) -> None:
                 found = tuned_time(problem, method, times, epsilon, settings["until"] * reveal, **shared)
                 rows.append(
                     {"profile": profile, "noise_to_target": ratio, "method": method, **found._asdict()}
-                    | {"bound": bound, "reveal_seconds": reveal, "replicas": settings["num_seeds"]["reporting"]}
+                    | {"bound": bound, "reveal_seconds": reveal, "replicas": len(settings["reporting"]["seeds"])}
                 )
     table = pd.DataFrame(rows)
     for name, column in (("over_bound", "seconds"), ("over_bound_low", "low"), ("over_bound_high", "high")):

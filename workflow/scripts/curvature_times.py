@@ -49,7 +49,8 @@ def measured(quadratic: DiagonalQuadratic, method: str, times: FixedTimes, epsil
     """The simulated time and how it was tuned."""
     smooth = cancelling_quadratic(epsilon, times.num_workers, 1.0, **settings["problem"]).instance()
     reference = best_step.best_time(smooth, times.mean, "rescaled", epsilon).seconds
-    shared = {key: settings[key] for key in ("grid", "num_seeds", "max_doublings")}
+    shared = {key: settings[key] for key in ("grid", "max_doublings")}
+    shared |= {"tuning_seeds": settings["tuning"]["seeds"], "seeds": settings["reporting"]["seeds"]}
     found = tuned_time(quadratic.problem(), method, times, epsilon, settings["until"] * reference, **shared)._asdict()
     return {"measured": found.pop("seconds")} | found
 

@@ -131,12 +131,12 @@ def simulate_some(table: pd.DataFrame, settings: dict) -> None:
         options = {"S": given["batch"]} if given["method"] == "malenia" else {}
         until = HORIZON * given["seconds"]
         result = simulate(
-            problem, given["method"], times, given["step_size"], seed=range(runs["num_seeds"]), until=until,
+            problem, given["method"], times, given["step_size"], seed=runs["seeds"], until=until,
             eval_every=until / runs["evaluations"], **options,
         )  # fmt: skip
         at, values = summaries.by_replica(result.metrics.assign(schedule_seed=0), "grad_norm_sq")
         table.loc[index, ["measured", "low", "high"]] = crossings(at, values, given["epsilon"])
-        table.loc[index, "replicas"] = runs["num_seeds"]
+        table.loc[index, "replicas"] = len(runs["seeds"])
 
 
 if "snakemake" in globals():
