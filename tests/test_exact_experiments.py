@@ -163,9 +163,31 @@ def test_exact_experiments_agree_with_their_runs_at_smoke_scale(tmp_path):
     assert (stability["predicted_stable"] == stability["measured_stable"]).all() and stability["measured_stable"].any()
 
 
+def test_a_method_without_exact_theory_is_simulated_at_its_theory_step(tmp_path):
+    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke") | {"epsilons": [0.1]}
+    settings["profiles"] = {"equal": settings["profiles"]["equal"], "spread": settings["profiles"]["spread"]}
+    settings["simulated"] |= {"epsilons": [], "evaluations": 200}
+    script("exact_times").compute_time_to_target(settings, tmp_path / "times.csv")
+    times = pd.read_csv(tmp_path / "times.csv").set_index(["method", "profile"])
+    row = times.loc["ringleader", "equal"]
+    # With equal times τ = 4 s a round is two arrivals of every worker, and n updates shrink the soft mode 3ε, which
+    # starts at ‖∇F‖² = 6ε: 2τ·ln √6/(3εγn) seconds, to which noise and the last tenth's average add up to a tenth.
+    alone = 8 * np.log(6) / 2 / (0.3 * row["step_size"] * 16)
+    assert row["steps"] == "theory" and row["step_size"] == 1 / (8 * 16)
+    assert 0.97 * alone < row["seconds"] < 1.1 * alone and row["low"] <= row["seconds"] <= row["high"]
+    assert row["replicas"] == 3 and np.isfinite(times.loc["ringleader", "spread"]["seconds"])
+
+
+def test_simulated_targets_that_are_no_targets_are_refused(tmp_path):
+    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke")
+    settings["theory_steps"]["epsilons"] = [0.5]
+    with pytest.raises(ValueError, match=r"theory_steps\.epsilons must be among epsilons, got \[0\.5\]"):
+        script("exact_times").compute_time_to_target(settings, tmp_path / "times.csv")
+
+
 def test_exact_times_collapse_at_the_smallest_target(tmp_path):
     settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke") | {"epsilons": [1e-4]}
-    settings["simulated"]["epsilons"] = []
+    settings["simulated"]["epsilons"] = settings["theory_steps"]["epsilons"] = []
     script("exact_times").compute_time_to_target(settings, tmp_path / "times.csv")
     times = pd.read_csv(tmp_path / "times.csv")
     tuned = times[(times["steps"] == "tuned") & (times["batch_choice"] != "theory")]

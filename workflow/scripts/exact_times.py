@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from rasgd import experiment
 from rasgd.figures import saving, summaries
@@ -15,6 +16,7 @@ from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
 from rasgd.tuned_time import crossings
 
 HORIZON = 2.0  # of a simulated run, over the predicted time
+MAX_DOUBLINGS = 6  # of a horizon, where no time is predicted
 
 
 def compute_time_to_target(settings: dict, path_to_times: str) -> None:
@@ -24,7 +26,8 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
     seconds·nε²/(ΔLσ²τ_A); over_rescaled the ratio to Rescaled ASGD's tuned time and predicted_ratio its limit as ε → 0;
     bound Rescaled ASGD's four terms, without a constant, and lower_bound that of all methods; measured, low, high: time
     of simulated runs with its 95 % interval over so many replicas, nan where there are none. Rows of asgd are for data
-    without heterogeneity, also in what they are compared with.
+    without heterogeneity, also in what they are compared with. Methods without an exact theory here have theory's steps
+    alone, simulated, and seconds are what was measured.
 
     Args:
         settings: of the experiment, as `experiment.read` gives them.
@@ -33,6 +36,9 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
     if settings["simulated"]["profile"] not in settings["profiles"]:
         known = ", ".join(settings["profiles"])
         raise ValueError(f"simulated.profile must be one of {known}, got {settings['simulated']['profile']!r}")
+    for key in ("simulated", "theory_steps"):
+        if not set(settings[key]["epsilons"]) <= set(settings["epsilons"]):
+            raise ValueError(f"{key}.epsilons must be among epsilons, got {settings[key]['epsilons']}")
     rows = []
     for profile, chosen in settings["profiles"].items():
         times = np.array(chosen["compute_times"], dtype=float)
@@ -41,9 +47,12 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
             table = pd.DataFrame(exact_times(quadratic, times, epsilon, settings["malenia_batches"]))
             table = with_theory(table, quadratic, times, epsilon)
             table.loc[len(table)] = without_heterogeneity(settings["problem"], times, epsilon)
+            table[["measured", "low", "high", "replicas"]] = np.nan
+            if epsilon in settings["theory_steps"]["epsilons"]:
+                for method in settings["theory_steps"]["methods"]:
+                    table.loc[len(table)] = at_theory_step(method, quadratic, times, epsilon, table, settings)
             rows.append(table.assign(profile=profile, epsilon=epsilon))
     table = pd.concat(rows, ignore_index=True)
-    table[["measured", "low", "high", "replicas"]] = np.nan
     simulate_some(table, settings)
     first = ["profile", "epsilon", "method", "steps", "batch_choice"]
     saving.save_csv(table[first + [name for name in table if name not in first]], path_to_times)
@@ -115,6 +124,27 @@ def without_heterogeneity(problem: dict, times: np.ndarray, epsilon: float) -> p
     return pd.Series(row("asgd", "tuned", vanilla, batch_choice="none", batch=np.nan) | ratios)
 
 
+def at_theory_step(
+    method: str, quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float, table: pd.DataFrame, settings: dict
+) -> pd.Series:
+    """The row of a method that is simulated at the step that its theory prescribes, over a horizon that it decides."""
+    seeds = settings["theory_steps"]["seeds"]
+    step = complexity.theory_step_size(method, quadratic.constants(), times, epsilon)
+    reference = table.set_index(["method", "steps", "batch_choice"])["seconds"]
+    until = HORIZON * reference["minibatch", "theory", "none"]  # which waits as long in a round
+    for _ in range(MAX_DOUBLINGS + 1):
+        seconds = simulated_time(quadratic, method, times, step, epsilon, seeds, until, settings)
+        if HORIZON * seconds[0] <= until:
+            break
+        until *= 2
+    return pd.Series(
+        row(method, "theory", best_step.BestTime(seconds[0], step), batch_choice="none", batch=np.nan)
+        | {"over_rescaled": seconds[0] / reference["rescaled", "tuned", "none"]}
+        | dict(zip(("measured", "low", "high"), seconds, strict=True))
+        | {"replicas": len(seeds)}
+    )
+
+
 def simulate_some(table: pd.DataFrame, settings: dict) -> None:
     """Fills in measured, low and high at the exact optimum's step and S."""
     runs = settings["simulated"]
@@ -127,16 +157,26 @@ def simulate_some(table: pd.DataFrame, settings: dict) -> None:
         & (table["batch_choice"] != "theory")
     ]
     for index, given in wanted.iterrows():
-        problem = adapted_quadratic(given["epsilon"], len(times), **settings["problem"]).problem()
+        quadratic = adapted_quadratic(given["epsilon"], len(times), **settings["problem"])
         options = {"S": given["batch"]} if given["method"] == "malenia" else {}
-        until = HORIZON * given["seconds"]
-        result = simulate(
-            problem, given["method"], times, given["step_size"], seed=runs["seeds"], until=until,
-            eval_every=until / runs["evaluations"], **options,
+        table.loc[index, ["measured", "low", "high"]] = simulated_time(
+            quadratic, given["method"], times, given["step_size"], given["epsilon"], runs["seeds"],
+            HORIZON * given["seconds"], settings, **options,
         )  # fmt: skip
-        at, values = summaries.by_replica(result.metrics.assign(schedule_seed=0), "grad_norm_sq")
-        table.loc[index, ["measured", "low", "high"]] = crossings(at, values, given["epsilon"])
         table.loc[index, "replicas"] = len(runs["seeds"])
+
+
+def simulated_time(
+    quadratic: DiagonalQuadratic, method: str, times: ArrayLike, step: float, epsilon: float, seeds: list[int],
+    until: float, settings: dict, **options,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Seconds until the mean over seeds is at most ε, with the ends of its 95 % interval; inf beyond the horizon."""
+    result = simulate(
+        quadratic.problem(), method, times, step, seed=seeds, until=until,
+        eval_every=until / settings["simulated"]["evaluations"], **options,
+    )  # fmt: skip
+    at, values = summaries.by_replica(result.metrics.assign(schedule_seed=0), "grad_norm_sq")
+    return crossings(at, values, epsilon)
 
 
 if "snakemake" in globals():
