@@ -1,5 +1,5 @@
 # Thin aliases: everything below is one call of a tool that also works by hand, from an activated environment.
-# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce`, `make verify` and `make compare`).
+# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce`, `verify`, `stability` and `compare`).
 
 PYTHON ?= python3
 SCALE ?= laptop
@@ -15,7 +15,7 @@ SNAKEMAKE_SOURCES := Snakefile workflow/rules
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce preflight test smoke verify compare ui report bench bench-peers lint format constraints clean
+.PHONY: help setup reproduce preflight test smoke verify stability compare ui report bench bench-peers lint format constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ smoke: $(STAMP) ## run every rule once at a tiny scale, into results/smoke
 
 verify: $(STAMP) ## judge the claims by the figures and tables and print the ledger; fails where a claim fails
 	$(SNAKEMAKE) verify --config scale=$(SCALE)
+
+stability: $(STAMP) ## judge the claims again on nine further sets of seeds, an hour at laptop scale; fails where a verdict changes
+	$(IN_VENV) python -m rasgd.claims stability --scale $(SCALE)
 
 compare: $(STAMP) ## compare the reproduced figures and tables with the committed ones
 	@$(IN_VENV) python workflow/scripts/compare.py --scale $(SCALE)
