@@ -147,6 +147,13 @@ def check(config: dict, name: str) -> None:
             raise ValueError(
                 f"{where}: problem.num_workers is {wanted}, but compute_times has {times.num_workers} workers"
             )
+        for role in ("tuning", "reporting"):
+            seeds, schedules = (setting[role][key] for key in ("seeds", "schedule_seeds"))
+            if len(schedules) > len(seeds):
+                raise ValueError(
+                    f"{where}: {role}.seeds are dealt out to {role}.schedule_seeds, so there must be as many at least, "
+                    f"got {len(seeds)} for {len(schedules)}"
+                )
         for method in config["methods"]:
             check_method(method, method_options(config, method, times.num_workers), times.num_workers, where)
     try:
@@ -172,6 +179,23 @@ def check_seeds_differ(config: dict, name: str) -> None:
     shared = set(config["tuning"]["seeds"]) & set(config["reporting"]["seeds"])
     if shared:
         raise ValueError(f"{name}: tuning.seeds and reporting.seeds must differ, both have {sorted(shared)}")
+
+
+def dealt_seeds(role: dict, random_schedule: bool) -> list[tuple[int, list[int]]]:
+    """Which seeds run on which schedule: (schedule seed, seeds), the seeds dealt out in equal consecutive shares.
+
+    No two schedules share a seed, so that replicas of different schedules are independent. Where nothing about the
+    schedule is random, all seeds run on the first.
+
+    Args:
+        role: settings seeds and schedule_seeds, of tuning or reporting.
+        random_schedule: compute times are random, or the method draws who works next.
+    """
+    schedules, seeds = role["schedule_seeds"], role["seeds"]
+    if not random_schedule:
+        return [(schedules[0], seeds)]
+    shares = np.array_split(np.arange(len(seeds)), len(schedules))
+    return [(schedule, [seeds[i] for i in share]) for schedule, share in zip(schedules, shares, strict=True)]
 
 
 def check_environment(config: dict) -> None:

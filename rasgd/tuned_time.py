@@ -12,7 +12,7 @@ from rasgd.compute_times import ComputeTimes
 from rasgd.problems.base import Problem
 from rasgd.run import simulate
 
-CONFIDENCE_FACTOR = 1.96  # standard errors in half a 95 % interval
+CONFIDENCE = 0.95
 HORIZON = 2.5  # times the reported time: shorter ones favour methods that are fast early
 EVALUATIONS = 300
 
@@ -100,9 +100,12 @@ def crossings(times: np.ndarray, values: np.ndarray, target: float) -> tuple[flo
         times: evaluation times in seconds, `[m]`.
         values: `[m, replicas]`.
     """
+    from scipy.stats import t as students_t
+
+    count = values.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):  # inf − inf after a divergence
         smooth = tuning.trailing_mean(times, values)
         mean = smooth.mean(axis=1)
-        width = CONFIDENCE_FACTOR * smooth.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+        width = students_t.ppf((1 + CONFIDENCE) / 2, count - 1) * smooth.std(axis=1, ddof=1) / np.sqrt(count)
     ends = (mean, mean - width, mean + width)
     return tuple(float(times[np.argmax(end <= target)]) if np.any(end <= target) else np.inf for end in ends)

@@ -50,12 +50,16 @@ def trailing_mean(times: np.ndarray, values: np.ndarray, share: float = 0.1) -> 
         times: increasing, `[m]`.
         values: `[m]` or `[m, …]`, averaged along the first axis.
     """
-    sums = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
+    nothing = np.zeros_like(values[:1])
+    before = np.concatenate([nothing, np.cumsum(values, axis=0)])  # sums of all earlier values
+    after = np.concatenate([np.cumsum(values[::-1], axis=0)[::-1], nothing])  # and of this and all later ones
     first = np.searchsorted(times, (1 - share) * times - 1e-12 * np.abs(times))
     last = np.arange(1, len(times) + 1)
     counts = (last - first).reshape(-1, *[1] * (values.ndim - 1))
     with np.errstate(invalid="ignore"):  # after an infinite value every mean is NaN
-        return (sums[last] - sums[first]) / counts
+        # A difference of sums loses what is small beside them: behind a huge value the later sums are the better ones.
+        behind_a_peak = before[last] > 1e6 * after[first]
+        return np.where(behind_a_peak, after[first] - after[last], before[last] - before[first]) / counts
 
 
 def time_to_target(times: np.ndarray, values: np.ndarray, target: float) -> float:
@@ -156,31 +160,38 @@ def beyond_edges(candidates: Sequence[Candidate], num_targets: int, steps_per_oc
     return more
 
 
-def score_times(curves, targets: Sequence[float]) -> dict[float, tuple]:
+def score_times(curves, targets: Sequence[float], last: float) -> dict[float, tuple]:
     """Per step size and target: (time to target of E‖∇F‖², its trailing mean at the horizon).
 
     Args:
         curves: metric rows over tuning seeds and schedules, with columns step_size, time, grad_norm_sq. A replica that
-            diverged has no later rows, which makes the step infinitely bad.
+            diverged has no later rows, which makes the step infinitely bad, whatever it had reached before.
+        targets: of E‖∇F‖².
+        last: time of the last evaluation.
     """
     scores = {}
     for step, rows in curves.groupby("step_size"):
         table = rows.pivot_table(index="time", columns=["schedule_seed", "seed"], values="grad_norm_sq", dropna=False)
         mean = table.mean(axis=1, skipna=False).to_numpy()
         times = table.index.to_numpy()
-        final = float(np.nan_to_num(trailing_mean(times, mean)[-1], nan=np.inf))
+        if times[-1] < last or not np.isfinite(mean[-1]):
+            scores[step] = tuple((math.inf, math.inf) for _ in targets)
+            continue
+        final = float(trailing_mean(times, mean)[-1])
         scores[step] = tuple((time_to_target(times, mean, target), final) for target in targets)
     return scores
 
 
-def score_losses(curves, until: float) -> dict[float, tuple]:
-    """Per step size: (median over seeds of the training loss averaged over the last quarter, 0)."""
-    tail = curves[curves["time"] >= (1 - NETWORK_TAIL) * until]
-    by_seed = tail.groupby(["step_size", "schedule_seed", "seed"])["loss"].mean()
-    expected = curves.groupby(["step_size"])[["schedule_seed", "seed"]].apply(lambda rows: len(rows.drop_duplicates()))
+def score_losses(curves, until: float, last: float) -> dict[float, tuple]:
+    """Per step size: (median over seeds of the training loss averaged over the last quarter, 0).
+
+    A replica without a row at `last`, the time of the last evaluation, has diverged and counts as infinite.
+    """
     scores = {}
-    for step, count in expected.items():
-        losses = by_seed.loc[step].tolist() if step in by_seed.index.get_level_values(0) else []
-        losses += [math.inf] * (count - len(losses))  # diverged before the last quarter
+    for step, rows in curves.groupby("step_size"):
+        losses = [
+            run.loc[run["time"] >= (1 - NETWORK_TAIL) * until, "loss"].mean() if run["time"].max() >= last else math.inf
+            for _, run in rows.groupby(["schedule_seed", "seed"])
+        ]
         scores[step] = ((float(np.median(losses)), 0.0),)
     return scores

@@ -199,3 +199,17 @@ def test_a_wrong_range_of_seeds_is_told_in_one_line(tmp_path, given):
     with pytest.raises(ValueError, match=r"one\.yaml: seeds must be a list, or first .* and count .*, got") as told:
         experiment.read(path, "laptop")
     assert "\n" not in str(told.value)
+
+
+def test_seeds_are_dealt_out_to_random_schedules_and_never_shared():
+    role = {"seeds": list(range(10, 17)), "schedule_seeds": [5, 3, 4]}
+    dealt = experiment.dealt_seeds(role, random_schedule=True)
+    assert [schedule for schedule, _ in dealt] == [5, 3, 4]
+    assert [seed for _, seeds in dealt for seed in seeds] == role["seeds"]
+    assert max(len(seeds) for _, seeds in dealt) - min(len(seeds) for _, seeds in dealt) <= 1
+    assert experiment.dealt_seeds(role, random_schedule=False) == [(5, role["seeds"])]
+
+
+def test_a_schedule_without_a_seed_is_refused(quadratic):
+    quadratic["reporting"]["schedule_seeds"] = list(range(len(quadratic["reporting"]["seeds"]) + 1))
+    assert "reporting.seeds are dealt out to reporting.schedule_seeds" in refused(quadratic)

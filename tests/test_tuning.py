@@ -115,12 +115,27 @@ def curves(losses: dict[tuple[float, int], list[float]]) -> pd.DataFrame:
 
 def test_losses_are_scored_by_the_median_over_seeds_of_the_last_quarter():
     table = curves({(0.1, s): [9, 9, 9, 2 + s, 4 + s] for s in range(3)})  # times 0 … 40: the last quarter is 30 and 40
-    assert tuning.score_losses(table, 40.0) == {0.1: ((4.0, 0.0),)}
+    assert tuning.score_losses(table, 40.0, 40.0) == {0.1: ((4.0, 0.0),)}
 
 
 def test_a_diverged_replica_makes_a_step_infinitely_bad():
     table = curves({(0.1, 0): [9.0] * 5, (0.1, 1): [9.0] * 2, (0.2, 0): [8.0] * 5, (0.2, 1): [8.0] * 5})
-    losses = tuning.score_losses(table, 40.0)
+    losses = tuning.score_losses(table, 40.0, 40.0)
     assert losses[0.1][0][0] == math.inf and losses[0.2][0][0] == 8.0
-    times = tuning.score_times(table, [100.0])
-    assert times[0.1][0][1] == math.inf and times[0.2][0] == (0.0, 8.0)
+    times = tuning.score_times(table, [100.0], 40.0)
+    assert times[0.1][0] == (math.inf, math.inf) and times[0.2][0] == (0.0, 8.0)
+
+
+def test_a_replica_that_diverges_at_the_very_end_counts_as_diverged():
+    late = curves({(0.1, s): [9.0, 0.1, 0.1, 0.1] for s in range(3)})  # no row at 40 s
+    assert tuning.score_losses(late, 40.0, 40.0) == {0.1: ((math.inf, 0.0),)}
+    assert tuning.score_times(late, [1.0], 40.0) == {0.1: ((math.inf, math.inf),)}
+
+
+def test_the_trailing_mean_forgets_a_huge_beginning():
+    times = np.arange(1.0, 101.0)
+    values = np.where(times < 3, 1e20, 2.0)
+    assert tuning.trailing_mean(times, values)[-1] == 2.0
+    assert tuning.time_to_target(times, values, 1.0) == math.inf and tuning.time_to_target(times, values, 2.0) == 3.0
+    rising = values[::-1]
+    assert tuning.trailing_mean(times, rising)[49] == 2.0

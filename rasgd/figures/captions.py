@@ -222,9 +222,9 @@ CAPTIONS = {
 
 
 def num_replicas(setting: dict) -> str:
-    """Reported seeds times schedules, for every case where they differ."""
+    """Reported seeds, for every case where they differ."""
     roles = [experiment.case_settings(setting, case)["reporting"] for case in setting["cases"]]
-    return distinct(len(role["seeds"]) * len(role["schedule_seeds"]) for role in roles)
+    return distinct(len(role["seeds"]) for role in roles)
 
 
 def horizon(setting: dict) -> str:

@@ -81,7 +81,8 @@ def last_values(curves: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str
     """
     columns = [*keys, *REPLICA]
     horizon = curves.groupby("case")["time"].transform("max") if "case" in keys else curves["time"].max()
-    late = curves[curves["time"] >= (1 - share) * horizon]
+    at_the_end = (curves["time"] >= horizon).groupby([curves[column] for column in columns]).transform("any")
+    late = curves[(curves["time"] >= (1 - share) * horizon) & at_the_end]
     means = late.groupby(columns, sort=False)[list(metrics)].mean()
     return means.reindex(curves.groupby(columns, sort=False).size().index).reset_index()
 

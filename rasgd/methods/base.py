@@ -60,6 +60,7 @@ class Method(ABC):
         True  # x moves by a linear combination of gradients with weights that depend on the schedule
     )
     batched: ClassVar[bool] = True  # the jobs do not depend on gradients, so all replicas share one schedule
+    draws_jobs: ClassVar[bool] = False  # the jobs depend on the generator, so every schedule seed gives other ones
     right_objective: ClassVar[bool] = True  # its fixed point minimises the equal average of the local functions
     needs_compute_times: ClassVar[bool] = False
     placed_addcmul: Callable | None = None  # addcmul(x, γ, direction, value) where a new x lies in memory of the run's

@@ -11,6 +11,8 @@ from rasgd.validation import real_array
 class Dealt(Method):
     """Vanilla steps whose next job goes to the next worker of a random sequence, drawn n at a time by the subclass."""
 
+    draws_jobs = True
+
     def __init__(self, x0, step_size, num_workers, compute_times=None, generator=None, assignment=None):
         super().__init__(x0, step_size, num_workers, compute_times, generator)
         if assignment is not None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as students_t
 
+from rasgd import experiment
 from rasgd.figures import saving
 from rasgd.job import job
 from rasgd.run import simulate
@@ -100,9 +101,9 @@ def simulated_floors(
     """Time averages of ‖∇F‖² [steps, schedules] from the minimiser on, mean over seeds: schedules are what varies."""
     at_rest = DiagonalQuadratic(given.curvatures, given.b, given.noise_std, np.zeros_like(given.initial_point))
     columns = []
-    for schedule_seed in runs["schedule_seeds"]:
+    for schedule_seed, seeds in experiment.dealt_seeds(runs, random_schedule=True):
         result = simulate(
-            at_rest.problem(), method, times, list(steps), seed=runs["seeds"], until=runs["until"],
+            at_rest.problem(), method, times, list(steps), seed=seeds, until=runs["until"],
             eval_every=runs["eval_every"], schedule_seed=schedule_seed,
         )  # fmt: skip
         late = result.metrics[result.metrics["time"] >= SKIPPED * runs["until"]]

@@ -12,8 +12,10 @@ import pandas as pd
 
 import rasgd
 from rasgd import experiment, progress, tuning
+from rasgd.evaluation import evaluation_times
 from rasgd.files import replacing
 from rasgd.job import job
+from rasgd.methods import METHODS
 from rasgd.store import rows_of, stored_runs
 
 
@@ -77,8 +79,15 @@ class CaseBench:
         self.targets = settings.get("targets") or [math.nan]
         self.data = data_key(path_to_partition) if settings["problem"]["kind"] in experiment.KINDS_ON_DATA else None
 
-    def rows(self, role: str, backend: str, options: dict, steps: list[float], schedule_seed: int, report):
-        """Metric rows and replica rows of some step sizes, for the role's seeds, on one schedule."""
+    def dealt_seeds(self, role: str) -> list[tuple[int, list[int]]]:
+        """(schedule seed, its seeds) of a role."""
+        random_schedule = self.times.seeded(0) is not self.times or METHODS[self.method].draws_jobs
+        return experiment.dealt_seeds(self.settings[role], random_schedule)
+
+    def rows(
+        self, role: str, backend: str, options: dict, steps: list[float], schedule_seed: int, seeds: list[int], report
+    ):
+        """Metric rows and replica rows of some step sizes and seeds on one schedule."""
         arguments = {
             "problem": self.problem_arguments(),
             "compute_times": self.settings["compute_times"],
@@ -92,7 +101,6 @@ class CaseBench:
             "device": self.device,
             "measure_weights": role == "reporting",
         }
-        seeds = self.settings[role]["seeds"]
 
         def compute(some_steps, some_seeds):
             return rasgd.simulate(
@@ -164,14 +172,16 @@ class CaseBench:
         steps = [2.0**exponent / rate for exponent in exponents]
         backend = next(iter(self.settings["backends"]))
         results = [
-            self.rows("tuning", backend, options, steps, schedule_seed, report)
-            for schedule_seed in self.settings["tuning"]["schedule_seeds"]
+            self.rows("tuning", backend, options, steps, schedule_seed, seeds, report)
+            for schedule_seed, seeds in self.dealt_seeds("tuning")
         ]
         curves, runs = (pd.concat(tables, ignore_index=True) for tables in zip(*results, strict=True))
+        until = self.settings["until"]
+        last = evaluation_times(until, self.settings["tuning"]["eval_every"])[-1]
         if self.settings.get("targets"):
-            scores = tuning.score_times(curves, self.targets)
+            scores = tuning.score_times(curves, self.targets, last)
         else:
-            scores = tuning.score_losses(curves, self.settings["until"])
+            scores = tuning.score_losses(curves, until, last)
         by_step = runs.groupby("step_size")
         diverged = by_step["diverged_at"].count()  # NaN where a run did not diverge
         collapsed = by_step["collapsed"].sum()
@@ -206,15 +216,15 @@ class CaseBench:
         by_options: dict[str, list[dict]] = {}
         for choice in chosen:
             by_options.setdefault(json.dumps(choice["options"]), []).append(choice)
-        schedules = self.settings["reporting"]["schedule_seeds"]
-        total = len(by_options) * len(schedules) * len(self.settings["backends"])
+        dealt = self.dealt_seeds("reporting")
+        total = len(by_options) * len(dealt) * len(self.settings["backends"])
         tables, done = ([], []), 0
         for name, choices in by_options.items():
             steps = sorted({choice["step_size"] for choice in choices})
             for backend in self.settings["backends"]:
-                for schedule_seed in schedules:
+                for schedule_seed, seeds in dealt:
                     part = partial(fraction_of_case, report, done, total)
-                    both = self.rows("reporting", backend, choices[0]["options"], steps, schedule_seed, part)
+                    both = self.rows("reporting", backend, choices[0]["options"], steps, schedule_seed, seeds, part)
                     for rows, table in zip(both, tables, strict=True):
                         table += [labelled(rows, choice, name, backend) for choice in choices]
                     done += 1
