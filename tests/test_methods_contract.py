@@ -190,6 +190,16 @@ def test_the_same_call_gives_the_same_bits(method, options):
 
 
 @every_case
+def test_schedules_depend_on_the_generator_where_the_method_says_so(method, options):
+    finals = [
+        rasgd.simulate(quadratic(), method, TIMES, 0.02, until=4 * CYCLE, schedule_seed=seed, **options).final_point
+        for seed in range(3)
+    ]
+    changes = any(not np.array_equal(finals[0], other) for other in finals[1:])
+    assert changes == (rasgd.METHODS[method].draws_jobs and "assignment" not in options)
+
+
+@every_case
 def test_a_batch_of_replicas_equals_each_replica_alone(method, options):
     steps, seeds, until = [0.05, 0.02], [4, 1, 9], 40.0
     batch = rasgd.simulate(quadratic(), method, TIMES, steps, seeds, until, record=True, **options)
