@@ -10,6 +10,19 @@ from torch import Tensor
 
 from rasgd.problems.base import Problem
 
+MAX_EVALUATIONS = 1_000_000
+
+
+def check_evaluations(until: float, eval_every: float) -> None:
+    """Refuses an evaluation grid that no memory holds.
+
+    Raises:
+        ValueError: naming the smallest spacing that is allowed.
+    """
+    if until / eval_every > MAX_EVALUATIONS:
+        smallest = until / MAX_EVALUATIONS
+        raise ValueError(f"eval_every must be at least until/{MAX_EVALUATIONS}, {smallest:g} s, got {eval_every:g}")
+
 
 def evaluation_times(until: float, eval_every: float) -> list[float]:
     """0, eval_every, 2·eval_every, … up to the horizon."""

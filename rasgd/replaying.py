@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from rasgd import methods, randomness
-from rasgd.arguments import check_options
 from rasgd.evaluation import Evaluations, evaluation_times, initial_loss, same_loss
 from rasgd.methods.base import Arrival, Method
 from rasgd.problems.base import Problem, Samples
@@ -63,7 +62,7 @@ def replay(
     method = methods.find(method)
     check_recorded(problem, method, recorded)
     method_options = method_options or recorded["method_options"]
-    check_options(method, method_options)
+    methods.check_options(method, method_options)
     method = with_decay(method, checked_decay(recorded.get("step_size_decay"), recorded["until"]))
     step_sizes = recorded["step_sizes"] if step_size is None else np.atleast_1d(step_size).tolist()
     seeds = recorded["seeds"] if seed is None else np.atleast_1d(seed).tolist()

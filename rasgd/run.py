@@ -6,29 +6,21 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from rasgd import methods
-from rasgd.arguments import (
-    check_options,
-    checked_evaluations,
-    checked_number,
-    checked_numbers,
-    plain,
-    positive_number,
-    whole_seed,
-)
 from rasgd.checkpoint import Checkpoints, Requests, do_nothing, unpacked_trajectory
 from rasgd.compute_times import ComputeTimes, as_compute_times
-from rasgd.evaluation import initial_loss
+from rasgd.evaluation import check_evaluations, initial_loss
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem, checked_device
 from rasgd.running import Run
 from rasgd.step_size_decay import checked_decay, with_decay
-from rasgd.trajectory import Trajectory, merge
-from rasgd.validation import shown, whole_number
+from rasgd.trajectory import Trajectory, merge, plain
+from rasgd.validation import one_or_several, real_number, shown, whole_number
 
 BACKENDS = ("simulator", "processes")
 
@@ -94,25 +86,21 @@ def simulate(
     method = methods.find(method)
     measured = compute_times is None and (backend_options or {}).get("times") == "measured"
     times = None if measured else as_compute_times(compute_times)
-    step_sizes = checked_numbers("step_size", step_size, positive_number, "a positive finite number")
-    seeds = checked_numbers("seed", seed, whole_seed, "a whole number from 0 to 2**63 - 1")
-    schedule_seed = checked_number("schedule_seed", schedule_seed, whole_seed, "a whole number from 0 to 2**63 - 1")
-    until = checked_number("until", until, positive_number, "a positive finite number of seconds")
-    if eval_every is None:
-        eval_every = until / 60
-    eval_every = checked_number("eval_every", eval_every, positive_number, "a positive finite number of seconds")
-    checked_evaluations(until, eval_every)
+    step_sizes = one_or_several("step_size", step_size, partial(real_number, above=0))
+    seeds = one_or_several("seed", seed, partial(whole_number, at_least=0))
+    schedule_seed = whole_number("schedule_seed", schedule_seed, at_least=0)
+    until = real_number("until", until, above=0)
+    eval_every = real_number("eval_every", until / 60 if eval_every is None else eval_every, above=0)
+    check_evaluations(until, eval_every)
     if not isinstance(problem, Problem):
         raise ValueError(f"problem must be a rasgd.Problem, got {shown(problem)}")
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    check_options(method, method_options)
+    methods.check_options(method, method_options)
     method = with_decay(method, checked_decay(step_size_decay, until))
     if times is not None:
         check_times(times, problem.num_workers, until)
-    checkpoint_every = checked_number(
-        "checkpoint_every", checkpoint_every, positive_number, "a positive number of seconds"
-    )
+    checkpoint_every = real_number("checkpoint_every", checkpoint_every, above=0)
     backend_options = dict(backend_options or {})
     if backend == "processes":
         # Only workers touch a GPU; the method's arithmetic stays on the CPU, beside the shared memory.

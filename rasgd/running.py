@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from rasgd import randomness
-from rasgd.arguments import plain
 from rasgd.backends.base import Backend, Desk
 from rasgd.backends.faults import WorkerFailure
 from rasgd.backends.simulator import Simulator
@@ -22,7 +21,7 @@ from rasgd.methods.base import Arrival, Method
 from rasgd.problems.base import Problem, Samples
 from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
 from rasgd.status import StatusLine
-from rasgd.trajectory import Trajectory
+from rasgd.trajectory import Trajectory, plain
 
 
 class Run:

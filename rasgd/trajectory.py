@@ -117,6 +117,13 @@ class Trajectory:
             pq.write_table(pa.table(self.columns).replace_schema_metadata(parts), temporary, compression="zstd")
 
 
+def plain(value):
+    """A method's option as a JSON value, as metadata hold it."""
+    if isinstance(value, np.ndarray | np.generic | range):
+        return np.asarray(value).tolist()
+    return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
 def digest(columns: dict[str, np.ndarray], description: bytes, points: bytes) -> bytes:
     """Check sum of all that a file holds: Parquet itself does not notice most damaged bytes."""
     total = hashlib.sha256(description + points)

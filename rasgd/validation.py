@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,17 @@ def real_number(name: str, value, above: float | None = None, at_least: float | 
         )
         raise ValueError(f"{name} must be a finite number{bound}, got {shown(value)}")
     return float(value)
+
+
+def one_or_several(name: str, value, check: Callable) -> list:
+    """Returns one value or a sequence of them as a list, each as `check(name, value)` returns it."""
+    import numpy as np
+
+    is_list = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    values = list(value) if is_list or (isinstance(value, np.ndarray) and value.ndim) else [value]
+    if not values:
+        raise ValueError(f"{name} must not be empty, got {shown(value)}")
+    return [check(name, entry) for entry in values]
 
 
 def real_array(name: str, value, what: str = "an array of numbers") -> np.ndarray:

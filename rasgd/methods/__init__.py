@@ -43,6 +43,18 @@ def option_names(method: type[Method]) -> list[str]:
     return [name for name in inspect.signature(method).parameters if name not in SHARED_ARGUMENTS]
 
 
+def check_options(method: type[Method], options: dict) -> None:
+    """Refuses options that the method does not have.
+
+    Raises:
+        ValueError: naming the option and the method's own.
+    """
+    allowed = option_names(method)
+    for name in options:
+        if name not in allowed:
+            raise ValueError(f"{name!r} is not an option of {method.label}; allowed: {', '.join(allowed) or 'none'}")
+
+
 def find(method: str | type[Method]) -> type[Method]:
     """The class of a method given by short name or as a class of one's own.
 
@@ -56,4 +68,4 @@ def find(method: str | type[Method]) -> type[Method]:
     return METHODS[method]
 
 
-__all__ = ["METHODS", "Arrival", "Job", "Method", "find", "option_names"]
+__all__ = ["METHODS", "Arrival", "Job", "Method", "check_options", "find", "option_names"]
