@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,29 @@ from rasgd.problems.base import Problem
 from rasgd.validation import is_real, real_array, shown, whole_number
 
 
+class LabelledData(NamedTuple):
+    """Samples as tensors, checked to fit each other; the test samples are evaluated once at the end of a run.
+
+    Attributes:
+        inputs, test_inputs: float32 `[num_samples, features]`; test_inputs is None where there are none.
+        labels, test_labels: classes counted from 0, int64 `[num_samples]`, or None.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    test_inputs: Tensor | None
+    test_labels: Tensor | None
+
+    @property
+    def num_features(self) -> int:
+        return self.inputs.shape[1]
+
+    @property
+    def num_classes(self) -> int:
+        """One more than the largest label."""
+        return 1 + max(int(labels.max()) for labels in (self.labels, self.test_labels) if labels is not None)
+
+
 class Classification(Problem):
     """Mean cross-entropy of a model's class scores, plus a penalty of its parameters, on data that workers own.
 
@@ -25,9 +48,8 @@ class Classification(Problem):
     (`backward`); `rasgd.Network` and `rasgd.Logistic` are models.
 
     Args:
-        inputs: training inputs, float32 `[num_samples, features]`.
-        labels: their classes, int64 `[num_samples]`, below num_classes.
-        num_classes: number of scores.
+        data: training and test samples.
+        num_classes: number of scores, more than any label.
         parts: indices of the samples every worker holds.
         batch_size: samples per stochastic gradient; None takes the worker's whole share (exact local gradients).
         num_evaluation_samples: loss and ‖∇F‖² are taken on a fixed subset of about this many, equally many per
@@ -36,7 +58,6 @@ class Classification(Problem):
         evaluation_weightings: other weights of the workers, `[n]` by name, scaled to sum 1. Loss, ‖∇‖² and accuracy
             of Σ wᵢFᵢ are also evaluated, for example {"frequency": p} gives loss_frequency, grad_norm_sq_frequency and
             accuracy_frequency.
-        test_data: inputs and labels evaluated once at the end of a run, or None.
         seed: of the evaluation subset.
 
     Raises:
@@ -48,19 +69,17 @@ class Classification(Problem):
 
     def __init__(
         self,
-        inputs: Tensor,
-        labels: Tensor,
+        data: LabelledData,
         num_classes: int,
         parts: Sequence[np.ndarray],
         batch_size: int | None,
         num_evaluation_samples: int | None,
         evaluation_groups: dict[str, Sequence[int]] | None,
         evaluation_weightings: dict[str, Sequence[float]] | None,
-        test_data: tuple[Tensor, Tensor] | None,
         seed: int,
     ):
-        self.inputs, self.labels = inputs, labels
-        self.parts = checked_parts(parts, len(inputs))
+        self.inputs, self.labels, self.test_inputs, self.test_labels = data
+        self.parts = checked_parts(parts, len(data.inputs))
         self.num_workers = len(self.parts)
         self.batch_size = checked_batch_size(batch_size, self.parts)
         self.evaluation_groups = checked_groups(evaluation_groups or {}, num_classes)
@@ -69,7 +88,6 @@ class Classification(Problem):
             raise ValueError(
                 f"evaluation_weightings must be named unlike evaluation_groups, got {shared.pop()!r} twice"
             )
-        self.test_inputs, self.test_labels = (None, None) if test_data is None else test_data
         self.choose_evaluation_samples(num_evaluation_samples, whole_number("seed", seed, at_least=0), weightings)
         self.minus_one = torch.tensor(-1.0)
         self.whole_parts = (
@@ -224,11 +242,15 @@ def checked_samples(inputs_name: str, inputs, labels_name: str, labels) -> tuple
     return torch.as_tensor(inputs, dtype=torch.float32), torch.as_tensor(labels.astype(np.int64))
 
 
-def checked_test_samples(test_inputs, test_labels) -> tuple[Tensor, Tensor] | None:
-    """As `checked_samples`; None if both are None or empty."""
-    if all(data is None or np.shape(data)[:1] == (0,) for data in (test_inputs, test_labels)):
-        return None
-    return checked_samples("test_inputs", test_inputs, "test_labels", test_labels)
+def checked_data(inputs, labels, test_inputs, test_labels) -> LabelledData:
+    """Training and test samples, if they are such and fit each other; no test samples if both are None or empty."""
+    train, test = checked_samples("inputs", inputs, "labels", labels), (None, None)
+    if not all(data is None or np.shape(data)[:1] == (0,) for data in (test_inputs, test_labels)):
+        test = checked_samples("test_inputs", test_inputs, "test_labels", test_labels)
+        features, given = train[0].shape[1], test[0].shape[1]
+        if given != features:
+            raise ValueError(f"test_inputs must have the {features} features of inputs, got {given}")
+    return LabelledData(*train, *test)
 
 
 def checked_batch_size(batch_size: int | None, parts: list[np.ndarray]) -> int | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rasgd import randomness
-from rasgd.problems.classification import Classification, checked_samples, checked_test_samples
+from rasgd.problems.classification import Classification, checked_data
 from rasgd.validation import real_number, whole_number
 
 
@@ -62,28 +62,16 @@ class Logistic(Classification):
     ):
         self.penalty_weight = real_number("penalty_weight", penalty_weight, at_least=0)
         self.initial_std = real_number("initial_std", initial_std, at_least=0)
-        data = with_ones(checked_samples("inputs", inputs, "labels", labels))
-        test_data = with_ones(checked_test_samples(test_inputs, test_labels))
-        num_features = data[0].shape[1]
-        if test_data and test_data[0].shape[1] != num_features:
-            raise ValueError(
-                f"test_inputs must have the {num_features - 1} features of inputs, got {test_data[0].shape[1] - 1}"
-            )
-        needed = 1 + max(int(labels.max()) for _, labels in filter(None, (data, test_data)))
+        data = checked_data(inputs, labels, test_inputs, test_labels)
+        needed = data.num_classes
         self.num_classes = whole_number("num_classes", needed if num_classes is None else num_classes, at_least=needed)
-        self.dim = num_features * self.num_classes
+        data = data._replace(inputs=with_ones(data.inputs), test_inputs=with_ones(data.test_inputs))
+        self.dim = data.num_features * self.num_classes
         self.replicas_per_pass = max(1, 2**18 // self.dim)  # 1 MiB of float32 per point
         super().__init__(
-            *data,
-            self.num_classes,
-            parts,
-            batch_size,
-            num_evaluation_samples,
-            evaluation_groups,
-            evaluation_weightings,
-            test_data,
-            seed,
-        )
+            data, self.num_classes, parts, batch_size, num_evaluation_samples, evaluation_groups,
+            evaluation_weightings, seed,
+        )  # fmt: skip
 
     def initial_point(self, seed: int) -> Tensor:
         draws = randomness.generator(seed, "initial point").standard_normal(self.dim)
@@ -108,6 +96,6 @@ class Logistic(Classification):
         return self.penalty_weight * (squares / (1 + squares)).sum(1)
 
 
-def with_ones(data: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
-    """The samples with one more feature that is always 1: its weight is the bias."""
-    return data and (torch.nn.functional.pad(data[0], (0, 1), value=1.0), data[1])
+def with_ones(inputs: Tensor | None) -> Tensor | None:
+    """The inputs with one more feature that is always 1: its weight is the bias."""
+    return None if inputs is None else torch.nn.functional.pad(inputs, (0, 1), value=1.0)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rasgd import randomness
-from rasgd.problems.classification import Classification, checked_samples, checked_test_samples
+from rasgd.problems.classification import Classification, checked_data
 from rasgd.validation import real_array, shown
 
 
@@ -54,10 +54,14 @@ class Network(Classification):
         evaluation_weightings: dict[str, Sequence[float]] | None = None,
     ):
         self.widths = checked_widths(widths)
-        data = checked_samples("inputs", inputs, "labels", labels)
-        self.check_fit("inputs", "labels", data)
-        if test_data := checked_test_samples(test_inputs, test_labels):
-            self.check_fit("test_inputs", "test_labels", test_data)
+        data = checked_data(inputs, labels, test_inputs, test_labels)
+        if data.num_features != self.widths[0]:
+            raise ValueError(f"widths must start with the {data.num_features} features of inputs, got {self.widths}")
+        if data.num_classes > self.widths[-1]:
+            raise ValueError(
+                f"widths must end with at least the {data.num_classes} classes of labels and test_labels, "
+                f"got {self.widths}"
+            )
         self.shapes = list(zip(self.widths[:-1], self.widths[1:], strict=True))
         self.sizes = [size for fan_in, fan_out in self.shapes for size in (fan_in * fan_out, fan_out)]
         self.dim = sum(self.sizes)
@@ -65,25 +69,9 @@ class Network(Classification):
         self.constants = {"collapse_loss": 0.95 * float(np.log(self.widths[-1]))}
         self.replicas_per_pass = max(1, 2**19 // self.dim)  # 2 MiB of float32 per point
         super().__init__(
-            *data,
-            self.widths[-1],
-            parts,
-            batch_size,
-            num_evaluation_samples,
-            evaluation_groups,
-            evaluation_weightings,
-            test_data,
-            seed,
-        )
-
-    def check_fit(self, inputs_name: str, labels_name: str, data: tuple[Tensor, Tensor]) -> None:
-        features, largest = data[0].shape[1], int(data[1].max())
-        if features != self.widths[0]:
-            raise ValueError(f"widths must start with the input size of {inputs_name}, {features}, got {self.widths}")
-        if largest >= self.widths[-1]:
-            raise ValueError(
-                f"widths must end with at least {largest + 1} classes to fit {labels_name}, got {self.widths}"
-            )
+            data, self.widths[-1], parts, batch_size, num_evaluation_samples, evaluation_groups,
+            evaluation_weightings, seed,
+        )  # fmt: skip
 
     def initial_point(self, seed: int) -> Tensor:
         draws = randomness.generator(seed, "initial point")
