@@ -90,10 +90,10 @@ def test_too_few_seeds_leave_a_claim_inconclusive():
 def test_an_undecided_claim_says_how_many_seeds_would_decide():
     products = honest()
     times = products["table_2_time_to_target"]
-    times.loc[times["method"] == "malenia", "ratio"] = 1 / 1.23  # within 1.25, by two standard errors
+    times.loc[times["method"] == "ringleader", "ratio"] = 1 / 1.23  # within 1.25, by two standard errors
     (entry,) = [entry for entry in claims.judge(SETTINGS, products) if entry.claim["id"] == "competitive_noise"]
     assert entry.verdict == "inconclusive"
-    assert entry.decisive.name.startswith("malenia")
+    assert entry.decisive.name.startswith("ringleader")
     assert 12 < entry.needed < 200
 
 
@@ -107,8 +107,44 @@ def test_a_target_that_a_method_does_not_reach_decides_nothing_about_competition
 def test_a_target_that_rescaled_does_not_reach_fails():
     products = honest()
     times = products["table_2_time_to_target"]
-    times.loc[times["method"] == "rescaled", "time"] = math.inf
+    times.loc[times["method"] == "rescaled", ["time", "time_exact"]] = math.inf
     assert verdicts(products)["competitive_noise"] == "fails"
+    # a horizon that is hardly longer than another's time leaves open by how much it is missed
+    times["horizon"] = 480.0
+    assert verdicts(products)["competitive_noise"] == "inconclusive"
+
+
+def test_exact_times_decide_where_both_are_known():
+    products = honest()
+    times = products["table_2_time_to_target"]
+    times.loc[times["method"] == "malenia", "time_exact"] = 300.0  # Rescaled ASGD takes 404 s
+    (entry,) = [entry for entry in claims.judge(SETTINGS, products) if entry.claim["id"] == "competitive_noise"]
+    assert entry.verdict == "fails" and entry.decisive.name.startswith("malenia")
+    assert entry.decisive.measured == pytest.approx(404 / 300)
+
+
+def test_replicas_that_all_give_one_number_say_nothing_about_its_error():
+    on_a_grid = Evidence("", 0.8, test="t", replicas=12, error=0.0, degrees=11)
+    assert statistics.p_holds(on_a_grid, Margin(high=1.0)) == 1.0
+    assert statistics.p_fails(on_a_grid, Margin(high=0.5)) == 1.0
+    same = statistics.paired_ratio("", [0.1, 0.2], [0.1, 0.2])
+    assert same.test == "exact" and same.measured == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "rows", "claim"),
+    [
+        ("figure_4_time_to_target", "value", {"panel": "rescaled", "series": "1 … 24 s"}, "mean_time_leads"),
+        ("figure_4_time_to_target", "value", {"panel": "rescaled", "series": "1 … 24 s"}, "four_terms_bound"),
+        ("figure_4_time_to_target", "value", {"panel": "staleness"}, "effects_shrink_with_epsilon"),
+    ],
+)
+def test_a_number_that_is_missing_leaves_a_claim_inconclusive(name, column, rows, claim):
+    products = honest()
+    table = products[name]
+    chosen = np.logical_and.reduce([table[key] == value for key, value in rows.items()])
+    table.loc[chosen, column] = np.nan
+    assert verdicts(products)[claim] == "inconclusive"
 
 
 def test_replicas_of_one_schedule_count_once():

@@ -77,7 +77,8 @@ def test_claims_that_are_asked_for_are_judged_alone(workflow):
     [
         (["wishes"], "claims must be among .*, got wishes"),
         (["--figures", "nowhere"], "make the ledger first"),
-        (["--sets", "1"], "--sets must be at least 2, got 1"),
+        (["--sets", "1"], "--sets must be from 2 to 10, got 1"),
+        (["--sets", "11"], "--sets must be from 2 to 10, got 11"),
     ],
 )
 def test_what_cannot_be_judged_again_is_told_in_one_line(workflow, arguments, message):

@@ -36,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def judge_again(options: argparse.Namespace) -> int:
-    if options.sets < 2:
-        raise ValueError(f"--sets must be at least 2, got {options.sets}")
+    if not 2 <= options.sets <= stability.MAX_SETS:
+        raise ValueError(f"--sets must be from 2 to {stability.MAX_SETS}, got {options.sets}")
     figures = {
         "smoke": options.results / "smoke/paper_figures",
         "laptop": options.figures,

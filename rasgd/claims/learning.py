@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rasgd.claims.products import MissingNumbersError, Products, product, select
-from rasgd.claims.statistics import Evidence, mean_of, paired_ratio
+from rasgd.claims.statistics import Evidence, paired_difference, paired_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def end_gap(products: Products, settings: dict) -> list[Evidence]:
     metric, above, below = settings["pair"]
     rows = paired(product(products, settings["product"]), metric, above, below)
     clusters = rows.index.get_level_values("schedule_seed")
-    return [mean_of(f"{above} − {below}", rows[above] - rows[below], clusters=clusters)]
+    return [paired_difference(f"{above} − {below}", rows[above], rows[below], clusters)]
 
 
 def ratio_of(table: pd.DataFrame, metric: str, above: str, below: str, where: str) -> Evidence:

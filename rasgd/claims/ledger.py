@@ -37,7 +37,6 @@ CHECKS: dict[str, Callable[[Products, dict], list[Evidence]]] = {
         quadratics.theory_steps,
         quadratics.homogeneous_price,
         costs_and_times.weight_error,
-        costs_and_times.arrival_weights,
         costs_and_times.cost,
         costs_and_times.cost_table,
         costs_and_times.time_ratio,

@@ -70,3 +70,14 @@ def number(table: pd.DataFrame, column: str, **wanted) -> float:
         where = ", ".join(f"{name} {value}" for name, value in wanted.items())
         raise MissingNumbersError(f"{column} at {where} should be one number, there are {len(values)}")
     return float(values[0])
+
+
+def complete(values, name: str):
+    """The values, of which none may be missing: a largest or smallest of the others would say nothing.
+
+    Raises:
+        MissingNumbersError: if some are nan.
+    """
+    if np.isnan(np.asarray(values, dtype=float)).any():
+        raise MissingNumbersError(f"{name}: some numbers are missing")
+    return values

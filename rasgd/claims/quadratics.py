@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from rasgd.claims.products import MissingNumbersError, Products, number, product, select
+from rasgd.claims.products import MissingNumbersError, Products, complete, number, product, select
 from rasgd.claims.statistics import Evidence, exact, from_extremes, from_interval
 
 TOY, FLOORS = "figure_1_toy", "figure_2_stationary_error"
@@ -68,7 +68,7 @@ def simulated_floors(products: Products, settings: dict) -> list[Evidence]:
 def collapse(products: Products, settings: dict) -> list[Evidence]:
     """Largest over smallest time to target in units of the leading term, over profiles of compute times."""
     rows = select(panel(products, "rescaled"), x=settings["epsilon"])
-    values = rows[~rows["series"].str.startswith("bound")]["value"]
+    values = complete(rows[~rows["series"].str.startswith("bound")]["value"], "times of all profiles")
     if len(values) < 2:
         raise MissingNumbersError("there are fewer than two profiles of compute times")
     return [exact(f"{len(values)} profiles at ε = {settings['epsilon']:g}", values.max() / values.min(), 1.0)]
@@ -91,7 +91,7 @@ def within_bound(products: Products, settings: dict) -> list[Evidence]:
         if name.startswith("bound"):
             continue
         own, bound = (select(rows, series=label).set_index("x")["value"] for label in (name, f"bound: {name}"))
-        evidence.append(exact(name, (own / bound).max()))
+        evidence.append(exact(name, complete(own / bound, name).max()))
     return evidence
 
 
@@ -137,7 +137,7 @@ def monotone_effects(products: Products, settings: dict) -> list[Evidence]:
         for epsilon in (first, last):
             select(rows, x=epsilon)
         for name, line in rows[rows["x"] <= first * (1 + 1e-4)].groupby("series", sort=False):
-            distance = (line.sort_values("x", ascending=False)["value"] - 1).abs()
+            distance = (complete(line.sort_values("x", ascending=False)["value"], f"{effect}, {name}") - 1).abs()
             evidence.append(exact(f"{effect}, {name}", max(0.0, distance.diff().max()), 0.0))
     return evidence
 

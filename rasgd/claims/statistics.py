@@ -37,6 +37,7 @@ class Evidence:
         degrees: of freedom of `error`.
         extremes: smallest and largest value over the instances, of which `measured` is the median.
         logarithmic: the number is a ratio whose logarithm is tested.
+        at_least: the true number is no smaller, and may be much larger: it never speaks for an upper bound.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Evidence:
     degrees: float = math.inf
     extremes: tuple[float, float] = (math.nan, math.nan)
     logarithmic: bool = False
+    at_least: bool = False
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """The confidence interval of a t test, the extremes of a sign test, or the exact number twice.
@@ -65,7 +67,7 @@ class Evidence:
 
     def p_below(self, bound: float) -> float:
         """The p-value of "the true number is at least `bound`": small where it is below."""
-        return self._p(bound, side=1)
+        return self._p(bound, side=1) if not self.at_least or math.isinf(bound) else 1.0
 
     def p_above(self, bound: float) -> float:
         """The p-value of "the true number is at most `bound`": small where it is above."""
@@ -79,10 +81,12 @@ class Evidence:
         if self.test == SIGN_TEST:
             worst = self.extremes[1] if side > 0 else self.extremes[0]
             return 2.0**-self.replicas if side * worst <= side * bound else 1.0
-        if self.test == EXACT or self.error == 0:
+        if self.test == EXACT:
             return float(side * self.measured > side * bound)
-        if not (math.isfinite(self.error) and math.isfinite(self.measured)):
-            return 1.0  # some replica never got there: nothing is known of the error
+        if not (0 < self.error < math.inf and math.isfinite(self.measured)):
+            # Replicas that never got there or all gave one number, such as a point of an evaluation grid, say nothing
+            # about the error.
+            return 1.0
         from scipy.stats import t as students_t
 
         distance = _log(bound) - _log(self.measured) if self.logarithmic else bound - self.measured
@@ -113,10 +117,22 @@ def mean_of(name: str, samples: Sequence[float], predicted: float = math.nan, cl
     return Evidence(name, float(means.mean()), predicted, T_TEST, len(samples), error, max(1, count - 1))
 
 
+def paired_difference(name: str, above: Sequence[float], below: Sequence[float], clusters=None) -> Evidence:
+    """The mean difference of numbers that belong to the same replicas, `[m]` each; exactly 0 where all are equal."""
+    if len(above) and np.array_equal(above, below):
+        return exact(name, 0.0)
+    return mean_of(name, np.asarray(above, dtype=float) - np.asarray(below, dtype=float), clusters=clusters)
+
+
 def paired_ratio(
     name: str, above: Sequence[float], below: Sequence[float], predicted: float = math.nan, clusters=None
 ) -> Evidence:
-    """The geometric mean of ratios of positive numbers that belong to the same replicas, `[m]` each."""
+    """The geometric mean of ratios of positive numbers that belong to the same replicas, `[m]` each.
+
+    Where all pairs are equal to the last digit the two are the same, which is no matter of chance.
+    """
+    if len(above) and np.array_equal(above, below):
+        return exact(name, 1.0, predicted)
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = mean_of(name, np.log(above) - np.log(below), predicted, clusters)
     return _exponential(logs)

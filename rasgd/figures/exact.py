@@ -11,6 +11,7 @@ from rasgd import experiment
 from rasgd.theory.cycle_maps import METHODS as EXACT_METHODS  # those whose moments are known in closed form
 from rasgd.theory.first_passage import time_to_target
 from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance
+from rasgd.theory.synchronous import malenia_twin
 from rasgd.theory.transient import moment_trajectory
 
 
@@ -25,11 +26,15 @@ class ExactCase(NamedTuple):
     instance: QuadraticInstance
     compute_times: Sequence[float]
 
-    def time(self, method: str, step_size: float, target: float) -> float:
+    def time(self, method: str, step_size: float, target: float, options: dict | None = None) -> float:
         """Seconds until E‖∇F‖² over the last tenth of elapsed time is ≤ target; nan where nothing exact is known."""
+        instance, times = self.instance, self.compute_times
+        if method == "malenia":
+            instance, times = malenia_twin(instance, times, options["S"])
+            method = "minibatch"
         if method not in EXACT_METHODS:
             return np.nan
-        return float(time_to_target(self.instance, self.compute_times, method, step_size, target))
+        return float(time_to_target(instance, times, method, step_size, target))
 
     def curve(self, method: str, step_size: float, times: np.ndarray) -> np.ndarray:
         """E‖∇F‖² at the times `[m]`; nan where nothing exact is known."""

@@ -113,12 +113,16 @@ def measurements(run: pd.Series, compute_times: Sequence[float], until: float) -
         "wasted_measured": statistics["wasted_gradients"] / max(1, statistics["computed_gradients"]),
         "weight_error_theory": expected,
         "weight_error_measured": np.nan if measured is None else weight_error(measured),
+        "arrival_error_measured": np.nan
+        if measured is None
+        else weight_error(measured, weights.arrival_frequency(compute_times)),
     }
 
 
-def weight_error(shares: Sequence[float]) -> float:
-    """Half the summed absolute difference from equal shares: 0 for the right objective, below 1 for any."""
-    return float(np.abs(np.asarray(shares) - 1 / len(shares)).sum() / 2)
+def weight_error(shares: Sequence[float], wanted: Sequence[float] | None = None) -> float:
+    """Half the summed absolute difference from equal shares, or from those wanted: below 1 for any."""
+    wanted = np.full(len(shares), 1 / len(shares)) if wanted is None else wanted
+    return float(np.abs(np.asarray(shares) - wanted).sum() / 2)
 
 
 def row(numbers: dict) -> list[saving.Cell]:

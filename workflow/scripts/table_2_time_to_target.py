@@ -80,6 +80,7 @@ def times_to(
         samples[method] = summaries.resampled_times(times, values, target)
         low, high = summaries.interval(samples[method])
         choice = mine.iloc[0]
+        options = json.loads(choice["options"])
         rows.append(
             {
                 "case": choice["case"],
@@ -92,8 +93,15 @@ def times_to(
                 "time": time,
                 "time_low": low,
                 "time_high": high,
-                "time_exact": exact.time(method, choice["step_size"], target),
-                **ratio(time, samples[method], rows[0]["time"] if rows else time, samples.get(REFERENCE)),
+                "time_exact": exact.time(method, choice["step_size"], target, options),
+                **ratio(
+                    time,
+                    samples[method],
+                    rows[0]["time"] if rows else time,
+                    samples.get(REFERENCE),
+                    values.shape[1],
+                    times[1],
+                ),
                 "predicted_ratio": expected_ratio if method == "minibatch" else np.nan,
                 "replicas": values.shape[1],
                 "horizon": until,
@@ -103,17 +111,27 @@ def times_to(
     return pd.DataFrame(rows)
 
 
-def ratio(time: float, samples: np.ndarray, reference: float, reference_samples: np.ndarray | None) -> dict:
-    """Time over the reference's time with its paired interval and the bootstrap's standard error of the logarithm.
+def ratio(
+    time: float, samples: np.ndarray, reference: float, reference_samples: np.ndarray | None, replicas: int, grid: float
+) -> dict:
+    """Time over the reference's time with its paired interval and the standard error of the logarithm.
 
-    All are nan where the reference does not reach the target; the error is nan too where some resample does not.
+    The error is that of the bootstrap, whose variance lacks a factor of m/(m − 1), and of both times standing on a grid
+    of evaluations, where they are uniform within `grid` seconds. All are nan where the reference does not reach the
+    target; the error is nan too where some resample does not.
     """
     if reference_samples is None or not np.isfinite(reference_samples).all() or not np.isfinite(reference):
         return dict.fromkeys(("ratio", "ratio_low", "ratio_high", "log_ratio_error"), np.nan)
     low, high = summaries.interval(samples / reference_samples)
     with np.errstate(invalid="ignore"):  # inf − inf, where a resample does not reach the target
-        error = float(np.log(samples / reference_samples).std(ddof=1))
-    return {"ratio": time / reference, "ratio_low": low, "ratio_high": high, "log_ratio_error": error}
+        variance = np.log(samples / reference_samples).var(ddof=1) * replicas / max(1, replicas - 1)
+    variance += grid**2 / 12 * (time**-2 + reference**-2)
+    return {
+        "ratio": time / reference,
+        "ratio_low": low,
+        "ratio_high": high,
+        "log_ratio_error": float(np.sqrt(variance)),
+    }
 
 
 def predicted_ratio(problem: dict, compute_times: Sequence[float]) -> float:
