@@ -33,7 +33,10 @@ class ComputeTimes(ABC):
         """Seconds the worker's k-th gradient takes when it is started at `start` seconds."""
 
     def seeded(self, schedule_seed: int) -> ComputeTimes:
-        """The same law with the random choices of another schedule; fixed times return themselves."""
+        """The same law with the random choices of a schedule, whatever they were; fixed times return themselves.
+
+        `rasgd.simulate` draws from `seeded(schedule_seed)`, with its own schedule_seed.
+        """
         return self
 
 
@@ -72,17 +75,17 @@ class NoisyTimes(ComputeTimes):
     """Worker i's k-th gradient takes τᵢ + |N(0, τᵢ)| seconds, redrawn for every gradient [code].
 
     τᵢ is also the *variance* of the normal variable, so the mean is τᵢ + √(2τᵢ/π) [derived]; Rescaled ASGD must scale
-    by this mean, not by τᵢ.
+    by this mean, not by τᵢ. Draws are keyed by (schedule seed, worker, k // 16). The seed is no part of the law: in a
+    run it is the run's schedule_seed, elsewhere that of `seeded`, or 0.
 
     Args:
         seconds: τᵢ, positive, `[n]`.
-        schedule_seed: seed of the draws, keyed by (schedule_seed, worker, k // 16); `rasgd.simulate` puts its own here.
     """
 
-    def __init__(self, seconds: Sequence[float], schedule_seed: int = 0):
+    def __init__(self, seconds: Sequence[float]):
         self.base = checked_times(seconds)
         self.mean = self.base + np.sqrt(2 * self.base / math.pi)
-        self.schedule_seed = whole_number("schedule_seed", schedule_seed, at_least=0)
+        self.schedule_seed = 0
         self.blocks = {}  # worker → (block number, durations)
 
     def duration(self, worker: int, k: int, start: float) -> float:
@@ -98,7 +101,7 @@ class NoisyTimes(ComputeTimes):
 
     def seeded(self, schedule_seed: int) -> NoisyTimes:
         other = copy.copy(self)
-        other.schedule_seed, other.blocks = schedule_seed, {}
+        other.schedule_seed, other.blocks = whole_number("schedule_seed", schedule_seed, at_least=0), {}
         return other
 
 

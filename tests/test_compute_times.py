@@ -57,27 +57,32 @@ def test_noisy_times_have_the_stated_law(base):
 
 
 def test_a_noisy_time_depends_on_seed_worker_and_k_alone():
-    times = NoisyTimes([2.0, 2.0], schedule_seed=4)
+    times = NoisyTimes([2.0, 2.0]).seeded(4)
     table = {(i, k): times.duration(i, k, start=k * 3.0) for k in range(50) for i in range(2)}
     assert len(set(table.values())) == 100
-    fresh = NoisyTimes([2.0, 2.0], schedule_seed=4)
+    fresh = NoisyTimes([2.0, 2.0]).seeded(4)
     assert all(table[i, k] == fresh.duration(i, k, start=0.0) for i, k in reversed(table))
-    longer = NoisyTimes([2.0, 2.0, 9.0], schedule_seed=4)
+    longer = NoisyTimes([2.0, 2.0, 9.0]).seeded(4)
     assert all(table[i, k] == longer.duration(i, k, start=0.0) for i, k in table)
     other = times.seeded(5)
     assert all(table[i, k] != other.duration(i, k, start=0.0) for i, k in table)
     assert all(table[i, k] == times.duration(i, k, start=0.0) for i, k in table)  # seeding left it alone
 
 
-def test_simulate_draws_noisy_times_by_its_own_schedule_seed():
+def test_the_runs_schedule_seed_alone_decides_what_noisy_times_it_draws():
     problem = rasgd.random_quadratic(2, 3, noise=0.0, heterogeneity=1.0)
 
-    def arrivals(times, schedule_seed):
-        t = rasgd.simulate(problem, "asgd", times, 0.1, until=20.0, schedule_seed=schedule_seed, record=True)
-        return t.arrivals["time"].tolist()
+    def trace(times, schedule_seed):
+        return rasgd.simulate(problem, "asgd", times, 0.1, until=20.0, schedule_seed=schedule_seed, record=True).trace
 
-    assert arrivals(NoisyTimes([1.0, 2.0]), 3) == arrivals(NoisyTimes([1.0, 2.0], schedule_seed=8), 3)
-    assert arrivals(NoisyTimes([1.0, 2.0]), 3) != arrivals(NoisyTimes([1.0, 2.0]), 4)
+    law = NoisyTimes([1.0, 2.0])
+    drawn = trace(law, 3)
+    assert all(law.seeded(3).duration(row.worker, row.k, 0.0) == row.duration for row in drawn.itertuples())
+    assert drawn.equals(trace(law.seeded(8), 3)) and not drawn.equals(trace(law, 4))
+    with pytest.raises(TypeError, match="schedule_seed"):  # it would have no say
+        NoisyTimes([1.0, 2.0], schedule_seed=8)
+    with pytest.raises(ValueError, match="schedule_seed must be a whole number of at least 0, got -1"):
+        law.seeded(-1)
 
 
 TRACE = {"worker": [1, 0, 0, 1], "k": [0, 0, 2, 1], "duration": [3.0, 1.0, 2.0, 5.0], "time": [3.0, 1.0, 4.0, 8.0]}
