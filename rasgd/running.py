@@ -17,6 +17,7 @@ from rasgd.backends.simulator import Simulator
 from rasgd.checkpoint import Requests, method_state, restore_method
 from rasgd.compute_times import ComputeTimes, FixedTimes
 from rasgd.evaluation import Evaluations, evaluation_times
+from rasgd.methods import short_name
 from rasgd.methods.base import Arrival, Method
 from rasgd.problems.base import Problem, Samples
 from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
@@ -184,7 +185,7 @@ class Run:
             statistics=self.statistics(arrivals, measure_weights),
             final_points=self.method.x.cpu().numpy().copy(),
             metadata={
-                "method": self.method_type.__module__.rsplit(".", 1)[-1],
+                "method": short_name(self.method_type),
                 "label": self.method.label,
                 "method_options": {name: plain(value) for name, value in self.method_options.items()},
                 "backend": self.backend_name,

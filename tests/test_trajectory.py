@@ -31,6 +31,19 @@ def assert_same(one, other):
     assert one.single == other.single
 
 
+class DampedNewton2(rasgd.METHODS["asgd"]):
+    label = "Somebody's own"
+
+
+def test_a_run_names_its_method_by_the_short_name_also_where_it_is_ones_own():
+    problem = rasgd.Quadratic(np.eye(2), np.ones((2, 2)))
+    decay = {"after": 0.5, "to": 0.1}
+    for short_name, method in {**rasgd.METHODS, "damped_newton2": DampedNewton2}.items():
+        for step_size_decay in (None, decay):
+            t = rasgd.simulate(problem, method, [1.0, 1.0], 0.1, until=4.0, step_size_decay=step_size_decay)
+            assert (t.metadata["method"], t.metadata["label"]) == (short_name, method.label)
+
+
 def test_metrics_have_one_row_per_evaluation_and_finite_replica(trajectory):
     rows = trajectory.metrics
     assert {"time", "updates", "loss", "grad_norm_sq", "step_size", "seed"} <= set(rows.columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 from rasgd.methods.asgd import Asgd
 from rasgd.methods.base import Arrival, Job, Method
@@ -38,6 +39,14 @@ METHODS: dict[str, type[Method]] = {
 SHARED_ARGUMENTS = ("self", "x0", "step_size", "num_workers", "compute_times", "generator")
 
 
+def short_name(method: type[Method]) -> str:
+    """The class's name in lower case with underscores: the key of a method in `METHODS`, and what one's own is called.
+
+    For example delay_adaptive for DelayAdaptive.
+    """
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", method.__name__).lower()
+
+
 def option_names(method: type[Method]) -> list[str]:
     """Names of the options a method takes beside what every method is given."""
     return [name for name in inspect.signature(method).parameters if name not in SHARED_ARGUMENTS]
@@ -68,4 +77,4 @@ def find(method: str | type[Method]) -> type[Method]:
     return METHODS[method]
 
 
-__all__ = ["METHODS", "Arrival", "Job", "Method", "check_options", "find", "option_names"]
+__all__ = ["METHODS", "Arrival", "Job", "Method", "check_options", "find", "option_names", "short_name"]
