@@ -47,7 +47,8 @@ class Backend(ABC):
         """Connects the backend to its run.
 
         Args:
-            lost: is told of a failed worker: its index, the time, and whether it comes back.
+            lost: is told of a failed worker: its index, the time, and whether it comes back. One that does not come
+                back is told of from within `next_finished`, after all that was handed out before and not after `until`.
             tick: is called now and then.
             requests: while its `pending` is true, `next_finished` does not wait.
         """

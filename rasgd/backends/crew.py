@@ -10,6 +10,7 @@ import time
 import types
 
 from rasgd.backends import worker as worker_module
+from rasgd.backends.faults import WorkerFailure
 from rasgd.backends.shipment import Shipment
 from rasgd.backends.slots import SharedFile, Slots, unnamed_file
 
@@ -79,6 +80,18 @@ class Crew:
             process.join()
         process.close()
         self.processes[worker] = None
+
+    def how_it_ended(self, worker: int) -> str:
+        """What became of a worker whose process has ended by itself."""
+        process = self.processes[worker]
+        process.join()
+        code = process.exitcode
+        if code == worker_module.UNGUARDED:
+            raise WorkerFailure(
+                "worker processes import the main script for the classes that problem is made of, so the call with "
+                "backend='processes' must stand under `if __name__ == '__main__':`"
+            )
+        return f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
 
     def send(self, worker: int, k: int, point: int, gradient: int, deadline: float) -> None:
         try:

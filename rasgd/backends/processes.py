@@ -13,6 +13,7 @@ import torch
 from rasgd.backends import worker as w
 from rasgd.backends.base import Backend, Finished, StartedJob
 from rasgd.backends.calibration import Calibration
+from rasgd.backends.clock import check_clock
 from rasgd.backends.crew import Crew, refuse_unguarded_main
 from rasgd.backends.faults import Faults, Silence, WorkerFailure
 from rasgd.backends.shipment import Shipment
@@ -52,7 +53,8 @@ class Processes(Backend):
         times: "emulated" or "measured".
         time_scale: seconds on the wall per second of the run; 1 for measured times.
         on_fault: what happens when a worker is killed, crashes, hangs or returns a gradient that is not finite:
-            "restart" it (its next k starts from the same point), "drop" it (for methods with `leave`), or "fail".
+            "restart" it (its next k starts from the same point), "drop" it (for methods with `leave`; the gradients it
+            has sent count, then it leaves), or "fail".
         max_restarts: failures in a row that one worker may recover from.
         hang_seconds: how late on the wall an answer may be before its worker counts as hung; None: 0.8 s, and at least
             ten times the longest computation so far.
@@ -94,6 +96,7 @@ class Processes(Backend):
         self.sent: list[tuple[int, int, float] | None] = [None] * n  # a worker's k, gradient slot, wall time it is due
         self.unsent = [False] * n  # its job waits until it is ready or has answered for an aborted one
         self.arrived: deque[Finished] = deque()
+        self.leaving: deque[tuple[int, float]] = deque()  # dropped workers of which the run is to be told, and when
         self.nominal = [(math.nan, 0.0)] * n  # time reported for the last arrival, and its own deadline
         self.floor = 0.0  # times handed out never decrease
         self.start = None  # wall clock at second 0
@@ -180,6 +183,9 @@ class Processes(Backend):
             self.unsent[worker] = True
 
     def send(self, worker: int) -> None:
+        """Sends a worker its job, unless it has ended and what it sent before is just being taken in."""
+        if self.crew.processes[worker] is None:
+            return
         job = self.jobs[worker]
         slot = self.gradients.take()
         self.unsent[worker] = False
@@ -205,7 +211,7 @@ class Processes(Backend):
         while True:
             if arrived:
                 return arrived.popleft() if arrived[0].time <= until else None
-            if self.read_tokens() or arrived:
+            if self.let_leave(until) or self.read_tokens() or arrived or self.let_leave(until):
                 continue
             if self.requests.pending:
                 return None
@@ -265,7 +271,8 @@ class Processes(Backend):
             return
         self.gradients.give_back(slot)
         if job is not None and job.k == k:
-            self.lose(worker, "returned a gradient that is not finite")
+            if self.crew.processes[worker] is not None:  # else it is being lost already
+                self.lose(worker, "returned a gradient that is not finite")
         elif self.unsent[worker]:
             self.send(worker)
 
@@ -303,7 +310,7 @@ class Processes(Backend):
         for descriptor, _ in self.poll.poll(milliseconds):
             if descriptor in self.worker_of_sentinel:
                 worker = self.worker_of_sentinel[descriptor]
-                self.lose(worker, self.how_it_ended(worker))
+                self.lose(worker, self.crew.how_it_ended(worker))
         now = wall.monotonic()
         if now > self.next_watch:
             stalled = now > self.next_watch + WATCH_SECONDS > WATCH_SECONDS
@@ -324,24 +331,13 @@ class Processes(Backend):
 
     def look_for_hung_workers(self, now: float) -> None:
         self.drain()
-        late = {worker: sent[2] for worker, sent in enumerate(self.sent) if sent is not None and now > sent[2]}
+        late = {worker: sent for worker, sent in enumerate(self.sent) if sent is not None and now > sent[2]}
         limit = self.faults.patience()
-        for worker, due in list(late.items()):
-            if now - due > limit:
-                del late[worker]
-                self.lose(worker, f"was silent for {now - due:.2g} s")
-        self.silence.look(late)
-
-    def how_it_ended(self, worker: int) -> str:
-        process = self.crew.processes[worker]
-        process.join()
-        code = process.exitcode
-        if code == w.UNGUARDED:
-            raise WorkerFailure(
-                "worker processes import the main script for the classes that problem is made of, so the call with "
-                "backend='processes' must stand under `if __name__ == '__main__':`"
-            )
-        return f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+        for worker, sent in late.items():
+            # Losing one worker takes in what the others have sent meanwhile.
+            if now - sent[2] > limit and self.sent[worker] is sent:
+                self.lose(worker, f"was silent for {now - sent[2]:.2g} s")
+        self.silence.look({worker: sent[2] for worker, sent in late.items() if self.sent[worker] is sent})
 
     def lose(self, worker: int, what: str) -> None:
         """Ends a worker that has failed, and what follows by policy."""
@@ -361,8 +357,21 @@ class Processes(Backend):
             self.next_watch = 0.0
         waiting = self.jobs[worker] is not None
         self.jobs[worker] = None
-        if waiting or not comes_back:
-            self.lost(worker, self.now(), comes_back)
+        if not comes_back:
+            self.leaving.append((worker, self.now()))
+        elif waiting:
+            self.lost(worker, self.now(), True)
+
+    def let_leave(self, until: float) -> bool:
+        """Tells the run of a dropped worker, once everything that came before has been handed out."""
+        if not self.leaving or (time := max(self.leaving[0][1], self.floor)) > until:
+            return False
+        worker, _ = self.leaving.popleft()
+        self.floor = time
+        self.jobs[worker] = None  # what it was given to do meanwhile
+        self.unsent[worker] = False
+        self.lost(worker, time, False)
+        return True
 
     def statistics(self) -> dict:
         answers = max(1, sum(self.answers))
@@ -379,15 +388,3 @@ class Processes(Backend):
     def close(self) -> None:
         self.lost = self.tick = self.requests = None  # the run and its memory can go at once
         self.crew.close()
-
-
-def check_clock(times: str, time_scale: float, compute_times: ComputeTimes | None) -> None:
-    if times not in ("emulated", "measured"):
-        raise ValueError(f"times must be 'emulated' or 'measured', got {times!r}")
-    if not (isinstance(time_scale, int | float) and math.isfinite(time_scale) and time_scale > 0):
-        raise ValueError(f"time_scale must be a positive number of seconds per second, got {time_scale!r}")
-    if times == "measured" and time_scale != 1:
-        raise ValueError(f"time_scale must be 1 with measured times, got {time_scale!r}")
-    if (compute_times is None) != (times == "measured"):
-        given = "None" if compute_times is None else "times"
-        raise ValueError(f"compute_times must be given for emulated times and None for measured ones, got {given}")
