@@ -287,14 +287,14 @@ def draw_all(folder: Path, stem: Path) -> None:
     runs = data.drop_duplicates(["method", "target"]).assign(statistics=json.dumps(statistics))
     grids = pd.concat([grid_rows([3.0, np.inf, 2.0], 2), grid_rows([np.inf] * 3, method="asgd")])
     labels, problems, seconds = {"one": "first: case"}, {"one": PROBLEM}, {"one": [1.0, 2.0]}
+    quadratics = {"one": {"label": labels["one"], "problem": PROBLEM, "compute_times": [1.0, 2.0]}}
+    quadratics["one"] |= {"targets": [0.5, 0.1], "until": 60.0}
     owned = partition.by_speed(np.repeat(np.arange(4), 10), [1.0, 9.0], slow_classes=[3], seed=0)
     owned.save(folder / "partition.npz")
     grid = {"lowest_log2": -4, "steps_per_octave": 1, "count": 3, "max_extensions": 1}
     common = {"caption": "A caption."}
     script("figure_1_toy")["draw_toy"](plain, path_stem=stem / "figure_1", **common)
-    script("figure_3_quadratic")["draw_quadratic"](
-        paths, labels, {"one": [0.5, 0.1]}, problems, seconds, path_stem=stem / "figure_3", **common
-    )
+    script("figure_3_quadratic")["draw_quadratic"](paths, quadratics, path_stem=stem / "figure_3", **common)
     script("figure_5_mnist")["draw_mnist"](plain, labels, path_stem=stem / "figure_5", **common)
     script("figure_6_slow_owners")["draw_slow_owners"](
         plain, folder / "partition.npz", [1.0, 9.0], path_stem=stem / "figure_6", **common
@@ -311,9 +311,7 @@ def draw_all(folder: Path, stem: Path) -> None:
     script("table_5_real_processes")["tabulate_real_processes"](
         write(both_backends(runs), folder, "both"), labels, {"one": 60.0}, path_stem=stem / "table_5", **common
     )
-    script("table_2_time_to_target")["tabulate_times"](
-        paths, labels, problems, seconds, {"one": 60.0}, path_stem=stem / "table_2", **common
-    )
+    script("table_2_time_to_target")["tabulate_times"](paths, quadratics, path_stem=stem / "table_2", **common)
 
 
 @pytest.fixture(scope="module")

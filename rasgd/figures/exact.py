@@ -44,6 +44,11 @@ class ExactCase(NamedTuple):
         return trajectory.expected_grad_norm_sq
 
 
+def exact_cases(quadratics: dict[str, dict]) -> dict[str, ExactCase]:
+    """All cases, from their settings problem and compute_times."""
+    return {case: exact_case(own["problem"], own["compute_times"]) for case, own in quadratics.items()}
+
+
 def exact_case(problem: dict, compute_times: Sequence[float]) -> ExactCase:
     """The case of a quadratic's settings and seconds per gradient, `[n]`."""
     made = experiment.build_problem({"problem": problem}, len(compute_times))

@@ -29,10 +29,7 @@ rule figure_3_quadratic:
     conda:
         "../../environment.yml"
     params:
-        cases=case_labels("quadratic"),
-        targets=case_values("quadratic", "targets"),
-        problems=case_values("quadratic", "problem"),
-        compute_times=mean_times("quadratic"),
+        quadratics=case_records("quadratic", "problem", "targets"),
         caption=product_caption("figure_3_quadratic"),
         code=figure_code("figure_3_quadratic"),
     message:
@@ -199,10 +196,7 @@ rule table_2_time_to_target:
     conda:
         "../../environment.yml"
     params:
-        cases=case_labels("quadratic"),
-        problems=case_values("quadratic", "problem"),
-        compute_times=mean_times("quadratic"),
-        until=case_values("quadratic", "until"),
+        quadratics=case_records("quadratic", "problem", "until"),
         caption=product_caption("table_2_time_to_target"),
         code=figure_code("table_2_time_to_target"),
     message:

@@ -113,6 +113,13 @@ def mean_times(experiment):
     return {case: experiments.build_compute_times(spec).mean.tolist() for case, spec in specs.items()}
 
 
+def case_records(experiment, *keys):
+    """Label, mean seconds per gradient of every worker, and some settings, for every case."""
+    columns = {"label": case_labels(experiment), "compute_times": mean_times(experiment)}
+    columns |= {key: case_values(experiment, key) for key in keys}
+    return {case: {key: own[case] for key, own in columns.items()} for case in SETTINGS[experiment]["cases"]}
+
+
 def recorded_outputs(experiment):
     """Name → file."""
     home = f"{RESULTS}/{experiment}/recorded"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from rasgd.figures import saving, style, summaries
-from rasgd.figures.exact import ExactCase, exact_case
+from rasgd.figures.exact import ExactCase, exact_cases
 from rasgd.job import job
 from rasgd.methods import METHODS
 from rasgd.tuning import trailing_mean
@@ -16,29 +16,19 @@ EXACT = {"color": "0.75", "linewidth": 3.4, "solid_capstyle": "round", "zorder":
 NUM_TIMES = 80  # evenly spread on the logarithmic axis
 
 
-def draw_quadratic(
-    path_to_curves: Sequence[str],
-    cases: dict[str, str],
-    targets: dict[str, list[float]],
-    problems: dict[str, dict],
-    compute_times: dict[str, Sequence[float]],
-    caption: str,
-    path_stem: Path,
-) -> None:
+def draw_quadratic(path_to_curves: Sequence[str], quadratics: dict[str, dict], caption: str, path_stem: Path) -> None:
     """Writes the figure: one column per case, methods that minimise F above those that do not.
 
     Args:
         path_to_curves: metric rows of the methods.
-        cases: their labels.
-        targets: values of E‖∇F‖² by case; the curves drawn are tuned for the smallest.
-        problems: by case, the settings of its quadratic.
-        compute_times: by case, seconds per gradient of every worker.
+        quadratics: by case, its label, problem, compute_times and targets; the curves drawn are tuned for the smallest.
         caption: plain text.
         path_stem: of the files to write.
     """
     curves = summaries.read_tables(path_to_curves)
-    exact = {case: exact_case(problems[case], compute_times[case]) for case in cases}
-    drawn = pd.concat([bands(curves, case, min(targets[case]), exact[case]) for case in cases], ignore_index=True)
+    targets = {case: min(own["targets"]) for case, own in quadratics.items()}
+    exact = exact_cases(quadratics)
+    drawn = pd.concat([bands(curves, case, targets[case], exact[case]) for case in quadratics], ignore_index=True)
     methods = style.in_order(drawn["method"])
     groups = {
         "minimise F": [method for method in methods if METHODS[method].right_objective],
@@ -46,16 +36,16 @@ def draw_quadratic(
     }
     with style.settings():
         figure = style.new_figure(height_inches=4.2)
-        grid = figure.add_gridspec(2, len(cases) + 1, width_ratios=[1] * len(cases) + [0.66])
-        for column, (case, label) in enumerate(cases.items()):
+        grid = figure.add_gridspec(2, len(quadratics) + 1, width_ratios=[1] * len(quadratics) + [0.66])
+        for column, (case, own) in enumerate(quadratics.items()):
             shared = None
             for row, group in enumerate(groups.values()):
                 axes = shared = figure.add_subplot(grid[row, column], sharex=shared, sharey=shared)
                 compared = [*group, "rescaled"] if row and "rescaled" in methods else group
                 draw_methods(axes, drawn[drawn["case"] == case], compared)
-                axes.axhline(min(targets[case]), color=style.GUIDE_COLOUR, linewidth=0.7, linestyle=":")
+                axes.axhline(targets[case], color=style.GUIDE_COLOUR, linewidth=0.7, linestyle=":")
                 axes.tick_params(labelbottom=row == 1)
-                axes.set_title(style.two_lines(label) if row == 0 else "")
+                axes.set_title(style.two_lines(own["label"]) if row == 0 else "")
                 axes.set_xlabel("simulated time (s)" if row == 1 else "")
                 axes.set_ylabel("‖∇F‖²" if column == 0 else "")
         for row, (title, group) in enumerate(groups.items()):
@@ -101,9 +91,9 @@ def bands(curves: pd.DataFrame, case: str, target: float, exact: ExactCase) -> p
     return pd.concat(parts, ignore_index=True)[columns]
 
 
-def levels(curves: pd.DataFrame, targets: dict[str, list[float]]) -> pd.DataFrame:
-    """‖∇F‖² over the last tenth of the horizon by replica, of the runs tuned for each case's smallest target."""
-    drawn = curves[curves["target"] == curves["case"].map({case: min(values) for case, values in targets.items()})]
+def levels(curves: pd.DataFrame, targets: dict[str, float]) -> pd.DataFrame:
+    """‖∇F‖² over the last tenth of the horizon by replica, of the runs tuned for each case's target."""
+    drawn = curves[curves["target"] == curves["case"].map(targets)]
     return summaries.last_values(drawn, ["case", "method", "target"], ["grad_norm_sq"], share=0.1)
 
 
@@ -118,10 +108,7 @@ if "snakemake" in globals():
     with job(snakemake.log[0], "figure_3_quadratic"):
         draw_quadratic(
             path_to_curves=snakemake.input.curves,
-            cases=snakemake.params.cases,
-            targets=snakemake.params.targets,
-            problems=snakemake.params.problems,
-            compute_times=snakemake.params.compute_times,
+            quadratics=snakemake.params.quadratics,
             caption=snakemake.params.caption,
             path_stem=Path(snakemake.output.png).with_suffix(""),
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from rasgd.figures import saving, style, summaries
-from rasgd.figures.exact import ExactCase, exact_case
+from rasgd.figures.exact import ExactCase, exact_cases
 from rasgd.job import job
 
 REFERENCE = "rescaled"  # the method others are compared with
@@ -25,38 +25,26 @@ HEADER = [
 ]
 
 
-def tabulate_times(
-    path_to_curves: Sequence[str],
-    cases: dict[str, str],
-    problems: dict[str, dict],
-    compute_times: dict[str, Sequence[float]],
-    until: dict[str, float],
-    caption: str,
-    path_stem: Path,
-) -> None:
+def tabulate_times(path_to_curves: Sequence[str], quadratics: dict[str, dict], caption: str, path_stem: Path) -> None:
     """Writes the table, one group of rows per case and target.
 
     Args:
         path_to_curves: metric rows of the methods.
-        cases: their labels.
-        problems: by case, the settings of its quadratic.
-        compute_times: by case, seconds per gradient of every worker.
-        until: by case, the horizon in seconds.
+        quadratics: by case, its label, problem, compute_times and until, the horizon in seconds.
         caption: plain text.
         path_stem: of the files to write.
     """
     curves = summaries.read_tables(path_to_curves)
     tables, groups = [], []
-    for case, label in cases.items():
-        mine = curves[curves["case"] == case]
-        exact = exact_case(problems[case], compute_times[case])
-        expected = predicted_ratio(problems[case], compute_times[case])
+    for case, exact in exact_cases(quadratics).items():
+        own, mine = quadratics[case], curves[curves["case"] == case]
+        expected = predicted_ratio(own["problem"], own["compute_times"])
         for target in sorted(mine["target"].unique(), reverse=True):
-            numbers = times_to(mine[mine["target"] == target], target, until[case], exact, expected)
+            numbers = times_to(mine[mine["target"] == target], target, own["until"], exact, expected)
             tables.append(numbers)
             reference = dict(zip(numbers["method"], numbers["time"], strict=True)).get(REFERENCE, np.nan)
             rows = [row(record, reference) for record in numbers.to_dict("records")]
-            groups.append(saving.Group(f"{label}; E‖∇F‖² ≤ {target:g}", rows))
+            groups.append(saving.Group(f"{own['label']}; E‖∇F‖² ≤ {target:g}", rows))
     saving.save_table(path_stem, HEADER, groups, pd.concat(tables, ignore_index=True), caption)
 
 
@@ -176,10 +164,7 @@ if "snakemake" in globals():
     with job(snakemake.log[0], "table_2_time_to_target"):
         tabulate_times(
             path_to_curves=snakemake.input.curves,
-            cases=snakemake.params.cases,
-            problems=snakemake.params.problems,
-            compute_times=snakemake.params.compute_times,
-            until=snakemake.params.until,
+            quadratics=snakemake.params.quadratics,
             caption=snakemake.params.caption,
             path_stem=Path(snakemake.output.csv).with_suffix(""),
         )
