@@ -13,6 +13,7 @@ from torch import Tensor
 from rasgd import randomness
 from rasgd.backends.base import Backend, Desk
 from rasgd.backends.faults import WorkerFailure
+from rasgd.backends.recording import Recording
 from rasgd.backends.simulator import Simulator
 from rasgd.checkpoint import Requests, method_state, restore_method
 from rasgd.compute_times import ComputeTimes, FixedTimes
@@ -56,6 +57,8 @@ class Run:
             if backend_options:
                 raise ValueError(f"backend_options must be empty for the simulator, got {', '.join(backend_options)}")
             self.backend = Simulator(problem, times, Samples(problem, seeds))
+        elif backend == "recording":
+            self.backend = Recording(problem, times, Samples(problem, seeds), **backend_options)
         else:
             from rasgd.backends.processes import Processes
 
@@ -73,7 +76,8 @@ class Run:
         self.desk = Desk(self.backend, problem.num_workers)
         self.evaluations = Evaluations(problem, self.replicas, later=self.backend.evaluates_later)
         self.record = {name: array(code) for name, code in zip(RECORD_COLUMNS, "dqqqd", strict=True)}
-        self.departures = []  # workers that left, each as [number of arrivals before, worker]
+        self.departures = []  # workers that left, each as [number of arrivals before, worker, time]
+        self.retries = []  # lost jobs of workers that came back, likewise
         self.method_vectors = 0
         self.num_arrivals = 0
         # Walking the method's state costs O(n), so it is spread over the first rounds of arrivals (and evaluations).
@@ -139,12 +143,13 @@ class Run:
     def lost(self, worker: int, time: float, comes_back: bool) -> None:
         """Lets a restarted worker do its job again, or goes on without the worker."""
         if comes_back:
+            self.retries.append([self.num_arrivals, worker, min(time, self.until)])
             self.desk.retry(worker, time)
             return
         self.desk.dismiss(worker, time)
         if all(self.desk.gone):
             raise WorkerFailure(f"all workers have failed, the last one, worker {worker}, at {time:.6g} s")
-        self.departures.append([self.num_arrivals, worker])
+        self.departures.append([self.num_arrivals, worker, time])
         self.desk.issue(self.method.leave(worker), self.method.x, self.method.updates, time)
 
     def state(self) -> dict:
@@ -157,6 +162,7 @@ class Run:
             "evaluations": self.evaluations.state(),
             "record": {name: torch.from_numpy(np.array(values)) for name, values in self.record.items()},
             "departures": self.departures,
+            "retries": self.retries,
             "counts": [self.method_vectors, self.num_arrivals],
         }
 
@@ -167,7 +173,7 @@ class Run:
         self.evaluations.restore(state["evaluations"])
         for name, values in state["record"].items():
             self.record[name].extend(values.tolist())
-        self.departures = state["departures"]
+        self.departures, self.retries = state["departures"], state["retries"]
         self.method_vectors, self.num_arrivals = state["counts"]
         self.backend.resume(state["time"])
         self.desk.restore(state["desk"])
@@ -199,9 +205,8 @@ class Run:
                 "eval_every": self.eval_every,
                 "schedule_seed": self.schedule_seed,
                 "initial_loss": float(self.evaluations.done[0][2]["loss"][0]),
-                "idle_seconds": self.desk.idle_seconds_until(self.until),
-                "aborted_jobs": self.desk.aborted,
                 "departures": self.departures,
+                "retries": self.retries,
             },
             arrivals=arrivals if record else None,
         )

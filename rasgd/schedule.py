@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -43,7 +44,7 @@ def effective_weights(
         new_method: makes the second instance from x⁰ and step size.
         arrivals: the recorded schedule, by column.
         mean_times: seconds per gradient, by which workers are grouped.
-        departures: workers that left, each as [number of arrivals before, worker].
+        departures: workers that left, each as [number of arrivals before, worker, time].
     """
     n = len(mean_times)
     num_groups = min(n, MAX_WEIGHT_GROUPS)
@@ -53,13 +54,15 @@ def effective_weights(
     group_of = np.arange(n) if num_groups == n else group_of
     twin = new_method(torch.zeros(1, num_groups, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64))
     twin.start()
-    left = leavers(departures)
+    left = deque(departures)
     units = unit_vectors(group_of[arrivals["worker"]], num_groups)
     rows = zip(units, *(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
     for position, (unit, worker, delay, time, duration) in enumerate(rows):
-        for gone in left.get(position, ()):
-            twin.leave(gone)
+        while left and left[0][0] <= position:
+            twin.leave(left.popleft()[1])
         twin.receive(Arrival(worker, unit, delay, time, duration))
+    for _, worker, _ in left:
+        twin.leave(worker)
     total = -float(twin.x.sum())
     if total == 0:
         return None
@@ -72,14 +75,6 @@ def unit_vectors(indices: np.ndarray, dim: int) -> Iterator[Tensor]:
     every = torch.eye(dim, dtype=torch.float64)
     for some in torch.from_numpy(indices).split(1000):
         yield from every[some].split(1)
-
-
-def leavers(departures: list) -> dict[int, list[int]]:
-    """Workers that left, by the number of arrivals before."""
-    by_position: dict[int, list[int]] = {}
-    for position, worker in departures:
-        by_position.setdefault(position, []).append(worker)
-    return by_position
 
 
 def count_vectors(method: Method) -> int:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import numpy as np
@@ -67,6 +68,42 @@ def test_a_job_that_a_dead_worker_is_given_before_it_leaves_is_lost():
     assert (t.trace.worker == 1).sum() == 1
     assert t.statistics["lost_jobs"] == 1
     assert t.statistics["started_jobs"][1] == 2
+
+
+class LeftAlone(METHODS["minibatch"]):
+    """Worker 1 is killed while worker 0, which has answered, waits for it: leaving makes the update."""
+
+    def receive(self, arrival):
+        if not self.updates:
+            threading.Timer(0.3, kill, [1]).start()
+        return super().receive(arrival)
+
+
+def assert_replays(problem, method, t):
+    again = rasgd.replay(problem, method, t.trace)
+    assert np.array_equal(again.final_points, t.final_points)
+    assert again.metrics.equals(t.metrics)
+    assert again.statistics == {name: t.statistics[name] for name in again.statistics}
+
+
+def test_an_update_that_a_leaving_worker_makes_is_replayed_and_weighed():
+    problem = rasgd.Quadratic(np.eye(2), np.eye(2), initial_point=[3.0, 3.0])
+    t = dropping(problem, LeftAlone, [2.0, 4.5], until=5.0, eval_every=0.5)
+    ((position, worker, at),) = t.metadata["departures"]
+    assert (position, worker, len(t.trace)) == (1, 1, 1)
+    assert t.metrics.updates.tolist() == [int(time >= at) for time in t.metrics.time]
+    assert t.statistics["num_updates"] == 1
+    assert t.effective_weights.tolist() == [1.0, 0.0]
+    assert_replays(problem, LeftAlone, t)
+    # A replay that ends before the worker leaves knows nothing of that.
+    assert rasgd.replay(problem, LeftAlone, t.trace, until=at - 0.1).metadata["departures"] == []
+
+
+def test_an_update_between_arrivals_is_replayed_between_them():
+    problem = rasgd.Quadratic(np.eye(2), np.eye(2), initial_point=[3.0, 3.0])
+    t = dropping(problem, LeftAlone, [2.0, 4.5], until=10.0, eval_every=0.5)
+    assert t.statistics["arrivals"][0] >= 3
+    assert_replays(problem, LeftAlone, t)
 
 
 @pytest.fixture

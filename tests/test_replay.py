@@ -158,3 +158,40 @@ def test_a_run_with_falling_step_sizes_replays_bit_for_bit():
     arguments = dict(until=15.0, eval_every=3.0, record=True, step_size_decay={"after": 0.5, "to": 0.1})
     recorded = rasgd.simulate(quadratic(), "rescaled", TIMES, 0.05, **arguments)
     assert rasgd.replay(quadratic(), "rescaled", recorded.trace).metrics.equals(recorded.metrics)
+
+
+EVERY_METHOD = {"ringmaster": {"R": 3, "abort": True}, "ringleader": {"restart": "current"}}
+
+
+@pytest.mark.parametrize("method", rasgd.METHODS)
+def test_a_replay_has_every_statistic_of_its_run_and_of_a_shorter_one(method):
+    options = EVERY_METHOD.get(method, {})
+    arguments = dict(compute_times=TIMES, step_size=0.01, eval_every=3.0, record=True, **options)
+    long = rasgd.simulate(quadratic(), method, until=30.0, **arguments)
+    again = rasgd.replay(quadratic(), method, long.trace)
+    assert again.statistics == long.statistics
+    assert again.metrics.equals(long.metrics)
+    assert again.trace.equals(long.trace)
+    short = rasgd.simulate(quadratic(), method, until=15.0, **arguments)
+    again = rasgd.replay(quadratic(), method, long.trace, until=15.0)
+    assert again.statistics == short.statistics
+    assert again.metrics.equals(short.metrics)
+    assert again.trace.equals(short.trace)
+    assert rasgd.replay(quadratic(), method, again.trace).statistics == short.statistics
+
+
+def test_a_replay_ends_where_the_recording_does():
+    trace = rasgd.simulate(quadratic(), "asgd", TIMES, 0.01, until=15.0, record=True).trace
+    with pytest.raises(ValueError, match="until must be at most the 15 seconds that were recorded, got 60"):
+        rasgd.replay(quadratic(), "asgd", trace, until=60.0)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [("k", "worker 0 was to work on its gradient 1, the trace has its gradient 7"), ("delay", "the trace says 7")],
+)
+def test_a_trace_that_does_not_fit_its_method_is_refused(column, message):
+    trace = rasgd.simulate(quadratic(), "asgd", TIMES, 0.01, until=15.0, record=True).trace
+    trace.loc[trace.index[trace.worker == 0][1], column] = 7
+    with pytest.raises(ValueError, match=message):
+        rasgd.replay(quadratic(), "asgd", trace)
