@@ -1,6 +1,7 @@
 """The DAG on copies of the project: what reruns after which change, and what a killed run leaves."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -189,3 +190,17 @@ def test_wrong_settings_end_with_one_line_and_make_nothing(project, file, old, n
     assert last.startswith("error: ") and message in last
     assert not any("error" in line.lower() or "Traceback" in line for line in before)
     assert not [path for path in project.glob("results/**/*") if path.is_file()]
+
+
+def test_a_named_target_trains_although_its_committed_files_are_there(tmp_path):
+    for name in ("Snakefile", "config", "workflow", "rasgd", "profiles", "environment.yml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    committed = tmp_path / "paper_figures"
+    committed.mkdir()
+    for ending in ("png", "pdf", "csv", "md"):
+        (committed / f"figure_1_toy.{ending}").touch()
+    command = [sys.executable, "-m", "snakemake", "figure_1", "--dry-run", "--cores", "1", "--quiet", "rules"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", answer.stdout + answer.stderr, re.M))
+    assert jobs["trajectory"] == "2" and jobs["figure_1_toy"] == "1", answer.stdout + answer.stderr

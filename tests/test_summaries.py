@@ -1,0 +1,84 @@
+"""The numbers behind figures and tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from figure_tables import PROBLEM, TIMES, curves, write
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rasgd
+from rasgd import experiment
+from rasgd.figures import summaries
+from rasgd.figures.exact import exact_case
+from rasgd.tuning import time_to_target
+
+
+def test_a_diverged_replica_counts_as_the_worst_from_then_on():
+    rows = curves(["rescaled"], seeds=(0, 1, 2))
+    rows = rows[(rows["seed"] == 0) | (rows["time"] < 20)]
+    times, values = summaries.by_replica(rows, "loss")
+    assert values.shape == (len(TIMES), 3)
+    assert np.isfinite(values[times < 20]).all()
+    assert np.isinf(values[times >= 20, 1:]).all() and np.isfinite(values[:, 0]).all()
+    _, median, high = summaries.quartiles(values)
+    assert np.isinf(median[times >= 20]).all() and np.isinf(high[times >= 20]).all()
+
+
+def test_bands_have_the_same_times_for_every_method():
+    table = pd.concat([curves(["rescaled"]), curves(["asgd"], until=20)])
+    bands = summaries.band_table(table, ["case", "method"], "loss")
+    assert bands.groupby("method")["time"].apply(list).map(len).tolist() == [len(TIMES)] * 2
+    assert np.isinf(bands.loc[(bands["method"] == "asgd") & (bands["time"] > 20), "median"]).all()
+
+
+def test_tables_are_read_in_the_order_of_methods(tmp_path):
+    paths = write(curves(["shuffled", "rescaled", "malenia"]), tmp_path)
+    assert list(summaries.read_tables(paths)["method"].unique()) == ["rescaled", "malenia", "shuffled"]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.floats(0, 1))
+def test_the_time_to_a_target_is_that_of_tuning(values, target):
+    times = np.arange(len(values)) * 3.0
+    values = np.array(values)
+    ours = summaries.first_times(times, values[:, None], target)[0]
+    assert ours == time_to_target(times, values, target)
+
+
+def test_resampling_pairs_the_seeds_of_two_methods():
+    times = np.arange(0.0, 401.0)
+    decay = np.exp(-times[:, None] / np.array([10.0, 14, 20, 30]))
+    slower = np.exp(-times[:, None] / (2 * np.array([10.0, 14, 20, 30])))
+    first, second = (summaries.resampled_times(times, values, 0.05) for values in (decay, slower))
+    # Twice as slow, seed by seed: unpaired draws would scatter the ratio over 1 to 4. Times are whole seconds and the
+    # first is at least 30, so rounding both moves the ratio by at most 3/30, the window of a tenth by no more.
+    assert np.abs(second / first - 2).max() < 0.2
+    assert first.std() > 1
+
+
+def test_a_resample_with_a_diverged_replica_never_reaches_the_target():
+    times = np.arange(0.0, 101.0)
+    values = np.exp(-times[:, None] / np.array([5.0, 5.0]))
+    values[50:, 1] = np.inf
+    samples = summaries.resampled_times(times, values, 1e-6)
+    share = np.isinf(samples).mean()
+    assert abs(share - 0.75) < 0.05  # 3 of 4 draws hold it; five standard errors of a share over 2000 are 0.048
+    assert np.isfinite(samples).any()
+
+
+def test_an_interval_holds_95_percent_of_the_samples_and_may_end_at_infinity():
+    samples = np.arange(1000.0)
+    low, high = summaries.interval(samples)
+    assert np.mean((samples >= low) & (samples <= high)) == pytest.approx(0.95, abs=0.002)
+    samples[-100:] = np.inf
+    assert summaries.interval(samples)[1] == np.inf
+
+
+def test_exact_values_agree_with_a_run_without_noise_and_are_nan_where_unknown():
+    case = exact_case(PROBLEM | {"noise": 0.0}, [1.0, 2.0, 4.0])
+    problem = experiment.build_problem({"problem": PROBLEM | {"noise": 0.0}}, 3)
+    run = rasgd.simulate(problem, "rescaled", [1, 2, 4], 0.05, until=40, eval_every=2).metrics
+    # The same sums in another order: relative rounding errors of 1e-16 grow by the number of updates, below 1e4.
+    np.testing.assert_allclose(case.curve("rescaled", 0.05, run["time"].to_numpy()), run["grad_norm_sq"], rtol=1e-9)
+    assert np.isnan(case.curve("malenia", 0.05, np.array([1.0, 2.0]))).all()
+    assert np.isnan(case.time("ringleader", 0.05, 0.1))
