@@ -45,9 +45,6 @@ class Requests:
     def pass_done(self, trajectory: Trajectory) -> None:
         pass
 
-    def call_done(self) -> None:
-        pass
-
 
 class Checkpoints(Requests):
     """One file that holds the state of a call of `rasgd.simulate`, and who asks for it to be written.
@@ -74,10 +71,16 @@ class Checkpoints(Requests):
         threading.Thread(target=self.ask_regularly, daemon=True).start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, failure, *_) -> None:
         self.ended.set()
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
+        if failure is not None:
+            return
+        if self.signal is not None:  # it came when no arrival was left, so all passes are done
+            self.save(None)
+            self.stop()
+        self.path.unlink(missing_ok=True)
 
     def ask_regularly(self) -> None:
         while not self.ended.wait(self.every):
@@ -100,17 +103,21 @@ class Checkpoints(Requests):
         self.pending = False
         self.save(run.state())
         if self.signal is not None:
-            name = signal.Signals(self.signal).name
-            print(f"stopped by {name}; the same call goes on from {self.path}", file=sys.stderr, flush=True)
-            raise KeyboardInterrupt if self.signal == signal.SIGINT else SystemExit(128 + self.signal)
+            self.stop()
 
-    def save(self, state: dict) -> None:
+    def stop(self) -> None:
+        """Ends the call as the signal asked for."""
+        name = signal.Signals(self.signal).name
+        print(f"stopped by {name}; the same call goes on from {self.path}", file=sys.stderr, flush=True)
+        raise KeyboardInterrupt if self.signal == signal.SIGINT else SystemExit(128 + self.signal)
+
+    def save(self, state: dict | None) -> None:
         content = {"format": FORMAT, "identity": self.identity, "finished": self.finished, "run": state}
         with replacing(self.path) as temporary:
             torch.save(content, temporary)
 
     def load(self) -> dict | None:
-        """The state to go on from, or None if there is none; removes what a killed writer has left.
+        """The state to go on from, or None between passes; removes what a killed writer has left.
 
         Raises:
             ValueError: if the file is damaged, or belongs to another call.
@@ -144,9 +151,6 @@ class Checkpoints(Requests):
 
     def pass_done(self, trajectory: Trajectory) -> None:
         self.finished.append(packed_trajectory(trajectory))
-
-    def call_done(self) -> None:
-        self.path.unlink(missing_ok=True)
 
 
 def packed(name: str, value):

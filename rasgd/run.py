@@ -157,7 +157,6 @@ def run_passes(
         parts.append(run.trajectory(record=record, measure_weights=measure_weights and number == 0))
         requests.pass_done(parts[-1])
         state = None
-    requests.call_done()
     return parts
 
 

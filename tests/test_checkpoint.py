@@ -74,6 +74,25 @@ def test_finished_passes_are_kept(tmp_path):
     assert_same(run(quadratic(), checkpoint=path, replicas_per_pass=2), run(quadratic(), replicas_per_pass=2))
 
 
+class InterruptedAtTheEnd(rasgd.Quadratic):
+    """Sends its own process a signal while it evaluates the final points."""
+
+    def evaluate_finally(self, x):
+        signal.raise_signal(signal.SIGTERM)
+        return super().evaluate_finally(x)
+
+
+@pytest.mark.parametrize("replicas_per_pass", [2, 4])
+def test_a_signal_after_the_last_arrival_ends_the_call_and_loses_nothing(tmp_path, replicas_per_pass):
+    path, options = tmp_path / "run.checkpoint", {"replicas_per_pass": replicas_per_pass}
+    with pytest.raises(SystemExit) as stopped:
+        run(quadratic(InterruptedAtTheEnd), checkpoint=path, **options)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert len(torch.load(path, weights_only=True)["finished"]) == 1
+    assert_same(run(quadratic(), checkpoint=path, **options), run(quadratic(), **options))
+    assert not path.exists()
+
+
 def test_an_interrupt_from_the_keyboard_is_passed_on_and_handlers_are_restored(tmp_path):
     problem, before = quadratic(Interrupted), signal.getsignal(signal.SIGINT)
     problem.signal = signal.SIGINT
