@@ -6,11 +6,14 @@ Methods that minimise another objective than F under heterogeneous data are dash
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rasgd.methods import METHODS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXT_WIDTH_INCHES = 5.5  # of a NeurIPS page
 OTHER_OBJECTIVE = "†"
@@ -119,6 +122,25 @@ def draw_band(axes, method: str, times, low, median, high, num_markers: int = 5,
     axes.plot(times, np.where(np.isfinite(median), median, np.nan), **(arguments | line_arguments))
     inside = np.isfinite(low) & np.isfinite(high)
     axes.fill_between(times, low, high, where=inside, color=colour, alpha=0.15, linewidth=0)
+
+
+def draw_bands(axes, drawn: pd.DataFrame, methods: Sequence[str], x: str = "time", **line_arguments) -> None:
+    """The median of every method over its interquartile band.
+
+    Args:
+        drawn: columns method, median, lower_quartile, upper_quartile and the one that `x` names.
+        methods: which are drawn, the first one lowest.
+    """
+    for method in methods:
+        rows = drawn[drawn["method"] == method]
+        quartiles = (rows[name] for name in ("lower_quartile", "median", "upper_quartile"))
+        draw_band(axes, method, rows[x], *quartiles, **line_arguments)
+
+
+def draw_intervals(axes, x, value, low, high, **arguments) -> None:
+    """Points with whiskers from `low` to `high`; each `[m]`. An end that is not finite has no whisker."""
+    errors = np.maximum([value - low, high - value], 0)
+    axes.errorbar(x, value, np.where(np.isfinite(errors), errors, 0), linestyle="none", capsize=2, **arguments)
 
 
 def legend_handles(methods: Sequence[str]) -> list:

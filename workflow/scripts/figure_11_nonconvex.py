@@ -44,7 +44,8 @@ def draw_nonconvex(path_to_curves: Sequence[str], cases: dict[str, str], caption
         for row, gradient in enumerate(GRADIENTS.values()):
             for column, case in enumerate(panels):
                 axes = shared = figure.add_subplot(grid[row, column], sharex=shared, sharey=shared)
-                draw_panel(axes, drawn[(drawn["case"] == case) & (drawn["gradient"] == gradient)], methods)
+                style.draw_bands(axes, drawn[(drawn["case"] == case) & (drawn["gradient"] == gradient)], methods)
+                style.log_axes(axes)
                 axes.set(title="" if row else style.two_lines(cases[case]), ylabel="" if column else gradient)
                 axes.set_xlabel("simulated time (s)" if row == 1 else "")
                 axes.tick_params(labelleft=column == 0, labelbottom=row == 1)
@@ -52,13 +53,6 @@ def draw_nonconvex(path_to_curves: Sequence[str], cases: dict[str, str], caption
         figure.legend(handles=style.legend_handles(methods), loc="outside upper center", ncols=len(methods))
         saving.save_figure(figure, path_stem, drawn, caption)
     saving.save_csv(ends, f"{path_stem}_by_seed.csv")
-
-
-def draw_panel(axes, drawn: pd.DataFrame, methods: Sequence[str]) -> None:
-    for method in methods:
-        rows = drawn[drawn["method"] == method]
-        style.draw_band(axes, method, rows["time"], rows["lower_quartile"], rows["median"], rows["upper_quartile"])
-    style.log_axes(axes)
 
 
 def draw_ends(axes, ends: pd.DataFrame, cases: dict[str, str], methods: Sequence[str]) -> None:

@@ -69,7 +69,7 @@ def draw_bias_network(
         grid = figure.add_gridspec(3, 3, height_ratios=[1.5, 1.5, table_inches])
         for column, (case, panel) in enumerate(zip(arms, panels, strict=False)):
             axes = figure.add_subplot(grid[0, column])
-            draw_panel(axes, panel, methods)
+            style.draw_bands(axes, panel, methods, "x")
             hide_above(axes, panel, panel["x"] >= EARLY * panel["x"].max())
             axes.set(title=style.two_lines(cases[case]), xlabel="simulated time (s)", ylabel="" if column else "F")
         axes = figure.add_subplot(grid[0, 2])
@@ -103,14 +103,6 @@ def by_ratio(ends: pd.DataFrame, metric: str) -> pd.DataFrame:
     return table.sort_values("x", kind="stable").assign(panel="end value by r", quantity=metric)
 
 
-def draw_panel(axes, drawn: pd.DataFrame, methods: Sequence[str], **line_arguments) -> None:
-    for method in methods:
-        rows = drawn[drawn["method"] == method]
-        style.draw_band(
-            axes, method, rows["x"], rows["lower_quartile"], rows["median"], rows["upper_quartile"], **line_arguments
-        )
-
-
 def hide_above(axes, drawn: pd.DataFrame, kept: pd.Series) -> None:
     """Lets the vertical axis fit the kept rows, so that lines from elsewhere come in through its top."""
     low, high = drawn.loc[kept, "median"].min(), drawn.loc[kept, "median"].max()
@@ -134,8 +126,8 @@ def draw_responses(panels: Sequence, tables: Sequence[pd.DataFrame], methods: Se
     """End values against r: both losses, both gradients, accuracy on the data of fast and slow workers."""
     names = (("F", "Fₚ"), ("‖∇F‖²", "‖∇Fₚ‖²"), ("acc. fast", "acc. slow"))
     for axes, pair, (full, hollow) in zip(panels, (tables[0:2], tables[2:4], tables[4:6]), names, strict=True):
-        draw_panel(axes, pair[0], methods, markevery=1)
-        draw_panel(axes, pair[1], methods, markevery=1, markerfacecolor="white")
+        style.draw_bands(axes, pair[0], methods, "x", markevery=1)
+        style.draw_bands(axes, pair[1], methods, "x", markevery=1, markerfacecolor="white")
         axes.plot([], [], "o", color=style.GUIDE_COLOUR, label=full)
         axes.plot([], [], "o", color=style.GUIDE_COLOUR, markerfacecolor="white", label=hollow)
         axes.set_xlabel("r")

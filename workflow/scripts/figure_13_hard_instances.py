@@ -90,10 +90,9 @@ def draw_curvatures(axes, rows: pd.DataFrame) -> None:
         label = f"L_max = {ratio:g} L"
         axes.plot(line["x"], line["exact"], color=colour, label=None if line["exact"].isna().all() else label)
         some = line[np.isfinite(line["value"])]
-        errors = np.maximum([some["value"] - some["low"], some["high"] - some["value"]], 0)
-        axes.errorbar(
-            some["x"], some["value"], np.where(np.isfinite(errors), errors, 0), color=colour, marker="o", capsize=2,
-            markerfacecolor="white", linestyle="none", label=label if line["exact"].isna().all() else None,
+        style.draw_intervals(
+            axes, *(some[name] for name in ("x", "value", "low", "high")), color=colour, marker="o",
+            markerfacecolor="white", label=label if line["exact"].isna().all() else None,
         )  # fmt: skip
     axes.axhline(1, color=style.GUIDE_COLOUR, linewidth=0.7, linestyle="--")
     style.log_axes(axes, x=True)

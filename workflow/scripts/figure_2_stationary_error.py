@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from rasgd.figures import saving, style
@@ -44,10 +43,9 @@ def draw_floor(axes, method: str, rows: pd.DataFrame) -> None:
     axes.plot(rows["step_size"], rows["predicted"], color=colour, linestyle=style.line_style(method))
     axes.plot(rows["step_size"], rows["small_step"], color=colour, linewidth=0.7, linestyle=":")
     some = rows.dropna(subset="measured")
-    errors = np.maximum([some["measured"] - some["low"], some["high"] - some["measured"]], 0)
-    axes.errorbar(
-        some["step_size"], some["measured"], errors, color=colour, marker=marker, markerfacecolor="white",
-        linestyle="none", capsize=2, elinewidth=0.8,
+    style.draw_intervals(
+        axes, *(some[name] for name in ("step_size", "measured", "low", "high")), color=colour, marker=marker,
+        markerfacecolor="white", elinewidth=0.8,
     )  # fmt: skip
     draw_largest_step(axes, method, rows)
 

@@ -58,9 +58,9 @@ def draw_quadratic(path_to_curves: Sequence[str], quadratics: dict[str, dict], c
 
 
 def draw_methods(axes, drawn: pd.DataFrame, methods: Sequence[str]) -> None:
+    style.draw_bands(axes, drawn, methods)
     for method in methods:
         rows = drawn[drawn["method"] == method]
-        style.draw_band(axes, method, rows["time"], rows["lower_quartile"], rows["median"], rows["upper_quartile"])
         axes.plot(rows["time"], rows["exact"], **EXACT)
     style.log_axes(axes, x=True)
 

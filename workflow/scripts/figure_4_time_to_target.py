@@ -83,8 +83,8 @@ def draw_panel(axes, rows: pd.DataFrame, title: str, axis: str, logarithmic: boo
         if (line["high"] > line["low"]).any():
             axes.fill_between(line["x"], line["low"], line["high"], color=colour, alpha=0.15, linewidth=0)
         some = line.dropna(subset="simulated")
-        errors = np.maximum([some["simulated"] - some["simulated_low"], some["simulated_high"] - some["simulated"]], 0)
-        axes.errorbar(some["x"], some["simulated"], errors, color="black", marker="_", linestyle="none", capsize=2)
+        simulated = (some[name] for name in ("simulated", "simulated_low", "simulated_high"))
+        style.draw_intervals(axes, some["x"], *simulated, color="black", marker="_")
     for limit in rows["predicted"].dropna().unique():
         axes.axhline(limit, color=style.GUIDE_COLOUR, linewidth=0.7, linestyle="--", zorder=0.5)
     if logarithmic:

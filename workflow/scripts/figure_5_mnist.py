@@ -35,11 +35,7 @@ def draw_mnist(path_to_curves: Sequence[str], cases: dict[str, str], caption: st
         shared = None
         for column, (case, label) in enumerate(cases.items()):
             axes = shared = figure.add_subplot(grid[column], sharey=shared)
-            for method in methods:
-                rows = drawn[(drawn["case"] == case) & (drawn["method"] == method)]
-                style.draw_band(
-                    axes, method, rows["time"], rows["lower_quartile"], rows["median"], rows["upper_quartile"]
-                )
+            style.draw_bands(axes, drawn[drawn["case"] == case], methods)
             style.log_axes(axes)
             axes.set(xlabel="simulated time (s)", ylabel="" if column else "training loss", title=label)
             axes.tick_params(labelleft=column == 0)

@@ -38,8 +38,8 @@ def draw_slow_owners(
         panels = figure.subplots(num_rows, 3, squeeze=False).ravel()
         draw_owners(panels[0], counts)
         for axes, group in zip(panels[1:], groups, strict=False):
-            draw_accuracy(axes, bands[group], methods)
-            axes.set_title(title(group.removeprefix(PREFIX)))
+            style.draw_bands(axes, bands[group], methods)
+            axes.set(ylim=(-0.03, 1.03), yticks=[0, 0.5, 1], title=title(group.removeprefix(PREFIX)))
         for axes in panels[len(groups) + 1 :]:
             axes.set_axis_off()
         for index in range(len(groups) + 1):
@@ -59,13 +59,6 @@ def draw_owners(axes, counts: np.ndarray) -> None:
     axes.set(xlabel="worker, fast to slow", ylabel="class", title="samples owned")
     axes.set_yticks(range(0, counts.shape[1], 3))
     axes.set_xticks([0, len(counts) - 1], ["1", f"{len(counts)}"])
-
-
-def draw_accuracy(axes, bands: pd.DataFrame, methods: Sequence[str]) -> None:
-    for method in methods:
-        rows = bands[bands["method"] == method]
-        style.draw_band(axes, method, rows["time"], rows["lower_quartile"], rows["median"], rows["upper_quartile"])
-    axes.set(ylim=(-0.03, 1.03), yticks=[0, 0.5, 1])
 
 
 def title(group: str) -> str:
