@@ -114,12 +114,6 @@ def test_a_kill_of_a_worker_that_there_is_not_is_refused(tmp_path):
         script("recorded_runs")["record_runs"](settings, *(str(tmp_path / name) for name in "abcd"))
 
 
-def test_weight_error_is_half_the_distance_from_equal_shares():
-    error = script("table_1_methods")["weight_error"]
-    assert error([0.25] * 4) == 0
-    assert error([1.0, 0.0]) == 0.5
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_stated_memory_idleness_and_waste_are_what_a_run_measures(method):
     theory = script("table_1_methods")["THEORY"][method]

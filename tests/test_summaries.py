@@ -74,6 +74,13 @@ def test_an_interval_holds_95_percent_of_the_samples_and_may_end_at_infinity():
     assert summaries.interval(samples)[1] == np.inf
 
 
+def test_weight_error_is_half_the_distance_from_equal_shares_or_from_those_wanted():
+    assert summaries.weight_error([0.25] * 4) == 0
+    assert summaries.weight_error([1.0, 0.0]) == 0.5
+    assert summaries.weight_error([1.0, 0.0], [0.75, 0.25]) == 0.25
+    assert np.isnan(summaries.weight_error(None)) and np.isnan(summaries.weight_error(None, [0.5, 0.5]))
+
+
 def test_exact_values_agree_with_a_run_without_noise_and_are_nan_where_unknown():
     case = exact_case(PROBLEM | {"noise": 0.0}, [1.0, 2.0, 4.0])
     problem = experiment.build_problem({"problem": PROBLEM | {"noise": 0.0}}, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ SIGNIFICANT_DIGITS = 6  # of the numbers in CSV files: the last bits of a comput
 RESOLUTION = 200  # dots per inch of the PNG
 
 Cell = str | tuple[str, str]  # text for both formats, or (Markdown, LaTeX)
+
+NO_VALUE = "—"  # in a cell that has no value
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "$": r"\$",
@@ -122,6 +125,11 @@ def latex(header: Sequence[Cell], groups: Sequence[Group], caption: str) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def number_cell(value: float) -> str:
+    """The number to three decimals, a dash for nan."""
+    return NO_VALUE if math.isnan(value) else f"{value:.3f}"
 
 
 def cell_latex(cell: Cell) -> str:

@@ -116,6 +116,17 @@ def resampled_times(times: np.ndarray, values: np.ndarray, target: float, seed: 
     return first_times(times, np.minimum(values, huge) @ (counts.T / num_replicas), target)
 
 
+def weight_error(shares: Sequence[float] | None, wanted: Sequence[float] | None = None) -> float:
+    """Half the summed absolute difference of the workers' shares from equal ones, or from those wanted.
+
+    It is 0 where nothing differs and below 1 always; nan where there are no shares.
+    """
+    if shares is None:
+        return np.nan
+    wanted = [1 / len(shares)] * len(shares) if wanted is None else wanted
+    return float(sum(abs(share - target) for share, target in zip(shares, wanted, strict=True)) / 2)
+
+
 def interval(samples: np.ndarray) -> tuple[float, float]:
     """The central interval that holds `CONFIDENCE` of the samples; its ends are samples, so they may be infinite."""
     tail = (1 - CONFIDENCE) / 2

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rasgd import methods
+from rasgd.figures.summaries import weight_error
 
 FORMAT = 1  # of the records; a change imports everything anew
 # An import takes about 0.1 ms for every value of a curve, so an experiment's curves share a budget of values.
@@ -227,8 +228,7 @@ def schedule_metrics(statistics: dict) -> dict[str, float]:
     metrics["idle_seconds"] = float(sum(statistics["idle_seconds"]))
     weights = statistics.get("effective_weights")
     if weights:
-        # Half the summed difference from equal shares: 0 for the right objective, below 1 for any.
-        metrics["effective_weight_error"] = sum(abs(weight - 1 / len(weights)) for weight in weights) / 2
+        metrics["effective_weight_error"] = weight_error(weights)
     return metrics
 
 

@@ -17,7 +17,6 @@ MEAN_TIME = ("ΔLσ²/(nε²)·τ_A", r"$\Delta L\sigma^2/(n\varepsilon^2)\cdot\
 SLOWEST_TIME = ("ΔLσ²/(nε²)·τ_max", r"$\Delta L\sigma^2/(n\varepsilon^2)\cdot\tau_{\max}$")
 ADAPTIVE = (MEAN_TIME[0] + " to ζ²", MEAN_TIME[1] + r" to $\zeta^2$")
 CONCURRENT = ("ΔL(σ²+ζ²)/(nε²)·τ_max", r"$\Delta L(\sigma^2+\zeta^2)/(n\varepsilon^2)\cdot\tau_{\max}$")
-NONE = "—"
 
 
 class Theory(NamedTuple):
@@ -44,18 +43,18 @@ TABLE_AND_BUFFER = ("n+K", lambda n, options: n + options.get("K", max(2, n // 4
 
 THEORY = {
     "rescaled": Theory(MEAN_TIME, *NOTHING, idle=False, wasted=False),
-    "asgd": Theory(NONE, *NOTHING, idle=False, wasted=False),
+    "asgd": Theory(saving.NO_VALUE, *NOTHING, idle=False, wasted=False),
     "delay_adaptive": Theory(ADAPTIVE, *NOTHING, idle=False, wasted=False),
     "minibatch": Theory(SLOWEST_TIME, *ONE, idle=True, wasted=False),
     "malenia": Theory(MEAN_TIME, *TABLE, idle=False, wasted=True),
-    "rennala": Theory(NONE, *ONE, idle=False, wasted=True),
+    "rennala": Theory(saving.NO_VALUE, *ONE, idle=False, wasted=True),
     "ringleader": Theory(MEAN_TIME, *TWO_TABLES, idle=False, wasted=False),
     "ia2sgd": Theory(SLOWEST_TIME, *TABLE, idle=False, wasted=False),
-    "ringmaster": Theory(NONE, *NOTHING, idle=False, wasted=True),
-    "fedbuff": Theory(NONE, *ONE, idle=False, wasted=False),
-    "ca2fl": Theory(NONE, *TABLE_AND_BUFFER, idle=False, wasted=False),
+    "ringmaster": Theory(saving.NO_VALUE, *NOTHING, idle=False, wasted=True),
+    "fedbuff": Theory(saving.NO_VALUE, *ONE, idle=False, wasted=False),
+    "ca2fl": Theory(saving.NO_VALUE, *TABLE_AND_BUFFER, idle=False, wasted=False),
     "concurrent": Theory(CONCURRENT, *QUEUE, idle=True, wasted=False),
-    "shuffled": Theory(NONE, *QUEUE, idle=True, wasted=False),
+    "shuffled": Theory(saving.NO_VALUE, *QUEUE, idle=True, wasted=False),
 }
 HEADER = [
     "Method",
@@ -98,7 +97,7 @@ def measurements(run: pd.Series, compute_times: Sequence[float], until: float) -
     n, method, options = len(compute_times), run["method"], json.loads(run["options"])
     statistics, theory = json.loads(run["statistics"]), THEORY.get(method)
     try:
-        expected = weight_error(weights.effective_weights(method, compute_times))
+        expected = summaries.weight_error(weights.effective_weights(method, compute_times))
     except ValueError:  # weights that depend on delays have no closed form
         expected = np.nan
     measured = statistics["effective_weights"]
@@ -112,17 +111,9 @@ def measurements(run: pd.Series, compute_times: Sequence[float], until: float) -
         "wasted_theory": theory.wasted if theory else np.nan,
         "wasted_measured": statistics["wasted_gradients"] / max(1, statistics["computed_gradients"]),
         "weight_error_theory": expected,
-        "weight_error_measured": np.nan if measured is None else weight_error(measured),
-        "arrival_error_measured": np.nan
-        if measured is None
-        else weight_error(measured, weights.arrival_frequency(compute_times)),
+        "weight_error_measured": summaries.weight_error(measured),
+        "arrival_error_measured": summaries.weight_error(measured, weights.arrival_frequency(compute_times)),
     }
-
-
-def weight_error(shares: Sequence[float], wanted: Sequence[float] | None = None) -> float:
-    """Half the summed absolute difference from equal shares, or from those wanted: below 1 for any."""
-    wanted = np.full(len(shares), 1 / len(shares)) if wanted is None else wanted
-    return float(np.abs(np.asarray(shares) - wanted).sum() / 2)
 
 
 def row(numbers: dict) -> list[saving.Cell]:
@@ -130,15 +121,15 @@ def row(numbers: dict) -> list[saving.Cell]:
     known = theory is not None
     return [
         style.legend_label(numbers["method"]),
-        theory.leading_term if known else NONE,
-        theory.memory if known else NONE,
+        theory.leading_term if known else saving.NO_VALUE,
+        theory.memory if known else saving.NO_VALUE,
         f"{numbers['memory_measured']}",
-        yes_or_no(numbers["idle_theory"]) if known else NONE,
+        yes_or_no(numbers["idle_theory"]) if known else saving.NO_VALUE,
         percentage(numbers["idle_measured"]),
-        yes_or_no(numbers["wasted_theory"]) if known else NONE,
+        yes_or_no(numbers["wasted_theory"]) if known else saving.NO_VALUE,
         percentage(numbers["wasted_measured"]),
-        error(numbers["weight_error_theory"]),
-        error(numbers["weight_error_measured"]),
+        saving.number_cell(numbers["weight_error_theory"]),
+        saving.number_cell(numbers["weight_error_measured"]),
     ]
 
 
@@ -148,10 +139,6 @@ def yes_or_no(value: bool) -> str:
 
 def percentage(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def error(value: float) -> str:
-    return NONE if np.isnan(value) else f"{value:.3f}"
 
 
 if "snakemake" in globals():

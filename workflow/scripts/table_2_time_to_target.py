@@ -156,7 +156,7 @@ def with_interval(numbers: dict, name: str, largest: float, form: str) -> str:
         return form.format(number) if np.isfinite(number) else f"> {form.format(largest)}"
 
     if np.isnan(value):
-        return "—"
+        return saving.NO_VALUE
     return text(value) if np.isinf(low) else f"{text(value)} [{text(low)}, {text(high)}]"
 
 

@@ -24,7 +24,6 @@ HEADER = [
     "Memory",
     "On time",
 ]
-NONE = "—"
 
 
 def tabulate_real_processes(
@@ -75,15 +74,10 @@ def comparison(case: str, method: str, virtual: dict, real: dict, until: float) 
         "largest_ratio_of_arrivals": ratios.max(),
         **{f"delay_mean_{name}": own["delay_mean"] for name, own in both.items()},
         **{f"delay_max_{name}": own["delay_max"] for name, own in both.items()},
-        **{f"weight_error_{name}": weight_error(own["effective_weights"]) for name, own in both.items()},
+        **{f"weight_error_{name}": summaries.weight_error(own["effective_weights"]) for name, own in both.items()},
         **{f"server_bytes_{name}": own["server_bytes"] for name, own in both.items()},
         "on_time": 1 - sum(real["overruns"]) / max(1.0, after.sum()),
     }
-
-
-def weight_error(shares: Sequence[float] | None) -> float:
-    """Half the summed absolute difference from equal shares; nan where there are no shares."""
-    return np.nan if shares is None else float(np.abs(np.asarray(shares) - 1 / len(shares)).sum() / 2)
 
 
 def row(numbers: dict) -> list[saving.Cell]:
@@ -94,14 +88,10 @@ def row(numbers: dict) -> list[saving.Cell]:
         ratios,
         *(f"{numbers[f'delay_mean_{name}']:.2f}" for name in ("virtual", "real")),
         *(f"{numbers[f'delay_max_{name}']}" for name in ("virtual", "real")),
-        *(error(numbers[f"weight_error_{name}"]) for name in ("virtual", "real")),
+        *(saving.number_cell(numbers[f"weight_error_{name}"]) for name in ("virtual", "real")),
         f"{numbers['server_bytes_real']}",
         f"{100 * numbers['on_time']:.1f} %",
     ]
-
-
-def error(value: float) -> str:
-    return NONE if np.isnan(value) else f"{value:.3f}"
 
 
 if "snakemake" in globals():
