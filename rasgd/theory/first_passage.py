@@ -1,23 +1,36 @@
 """The exact time a method needs to an ε-stationary point of a quadratic. [derived]
 
 Definition: the first time t at which E‖∇F‖² (exact, piecewise constant between arrivals) averaged over the last
-tenth of the elapsed time, [0.9t, t], is ≤ ε. With G(t) = ∫₀ᵗ E‖∇F‖² this is G(t) − G(0.9t) ≤ 0.1 t ε.
+tenth of the elapsed time, [0.9t, t], is ≤ ε. With G(t) = ∫₀ᵗ E‖∇F‖² this is W(t) = G(t) − G(0.9t) ≤ 0.1 t ε.
 
-G is known in closed form at any time, without visiting the cycles before it: relative to the limit cycle the mean is
-Mᴺδ and the covariance P∞ − MᴺP∞Mᴺᵀ, so summing over N cycles needs Mᴺ (repeated squaring) and two adjoint solves,
+W is linear between knots, the times at which t or 0.9t meets an arrival, so a crossing inside known knots is exact.
+They are laid out in blocks of ten cycles [10jT, 10(j+1)T]: there 0.9t runs through cycles 9j … 9j + 8, and the knots
+have the same places in every block. At the ends of blocks W needs no phases. Relative to the limit cycle the mean is
+Mᴺδ and the covariance P∞ − MᴺP∞Mᴺᵀ, so summing over cycles needs Mᴺ (repeated squaring) and two adjoint solves,
 
     K = H + MᵀKM,   u = (I − Mᵀ)⁻¹ℓ,   Σ_{k<N} (δₖᵀHδₖ + 2ℓᵀδₖ) = φ(δ₀) − φ(δ_N),   φ(δ) = δᵀKδ + 2uᵀδ,
 
-where H and ℓ collect the cycle's phases, weighted by their seconds. The part of the cycle that t cuts is added phase
-by phase. The first ten cycles are scanned arrival by arrival; later ones at 10, 20, 30, 40, 60, 80, … cycles, and the
-first of these intervals that ends below ε is narrowed by regula falsi on the exact curve. A dip below ε shorter than
-such an interval would be missed: after the transient the curve decays monotonically from cycle to cycle.
+where H and ℓ collect the cycle's phases, weighted by their seconds. Inside a block W sags below the straight line
+between the block's ends: a window that cuts a cycle may leave out phases with large errors. So the average can dip
+below ε long before averages over whole cycles do.
+
+Search: the first B blocks are visited knot by knot, B ∈ {1, 2, 4, 8, 16}, the largest with at most 20,000 phases in
+10B cycles (1 if none is). Later ones are visited at j = 2, 3, 4, 6, 8, 12, … from B on, until M to the 9j is below
+1e-14 (at most a hundred). The blocks between two visited ones may hold a crossing if the smaller average over whole
+cycles at the two, less the larger of the two blocks' sags, is ≤ ε. Then the block in the middle is visited and both
+halves are judged in the same way, down to single blocks.
+
+So nothing is missed within the first 10B cycles, nor later where between two visited blocks averages over whole cycles
+change monotonically, and sags do. They do not while a transient oscillates; a dip between two visited blocks can then
+be missed, and a later time, or inf, is returned. Without a transient a sag is at most ∫₀ᵀ E‖∇F‖² = fT with the floor f,
+so a dip in block j reaches below the floor by f/j at most; what is missed is no deeper, but for what the oscillation
+adds. Nothing is missed after the transient: sags are equal there, so the first dip is the deepest, and is visited.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,8 +41,10 @@ from rasgd.theory.stationary import limit_states, matrix_spectral_radius, phase_
 from rasgd.validation import real_array, shown
 
 WINDOW = 0.1
-_FIRST_CYCLES = 10
-_MAX_DOUBLINGS = 50
+_BLOCK = 10  # cycles, of which nine tenths are whole too
+_FIRST_PHASES = 20_000
+_LARGEST_FIRST_BLOCKS = 16
+_MAX_INTERVALS = 100  # two for every doubling of the time
 _PAIR_BYTES = 100_000_000
 
 
@@ -40,12 +55,12 @@ def time_to_target(
     step_size: ArrayLike,
     targets: ArrayLike,
     fresh: bool = False,
-    relative_tolerance: float = 1e-4,
 ) -> np.ndarray:
     """Return the seconds to E‖∇F‖² ≤ ε, shape step_size.shape + targets.shape; inf where it is never reached.
 
-    ``step_size``: number or vector [G]; ``targets``: ε, number or vector. An unstable step counts as never reaching.
-    ``fresh=True`` evaluates gradients at the x of their arrival. ``relative_tolerance``: of the returned time.
+    ``step_size``: number or vector [G]; ``targets``: ε, number or vector. An unstable step counts as never reaching; a
+    stable one may reach ε for a moment only, and settle above it. ``fresh=True`` evaluates gradients at the x of their
+    arrival. Raises ``ValueError`` unless targets are positive.
     """
     dynamics = linear_dynamics(instance, compute_times, method, fresh)
     epsilons = real_array("targets", targets).astype(float)
@@ -61,24 +76,42 @@ def time_to_target(
         radii = matrix_spectral_radius(maps.matrix).max(axis=1)
         stable = np.flatnonzero(radii < 1)
         if stable.size:
-            curve = CumulativeError.of(dynamics, chunk[stable])
-            result[indices[stable]] = _first_times(curve, flat, relative_tolerance)
+            result[indices[stable]] = _first_times(WindowedError.of(dynamics, chunk[stable]), flat)
     return result.reshape(np.shape(step_size) + epsilons.shape)
 
 
 @dataclass(frozen=True)
-class CumulativeError:
-    """G(t) = ∫₀ᵗ E‖∇F‖² for G stable step sizes, in closed form.
+class Places:
+    """P places on the curves: at the beginning of block ``blocks`` [P] of the step size ``index`` [P].
 
-    Axes: G steps, K modes, E phases, r mode dimension, m state. ``gradient_rows`` [G,K,E·r,m]: Ā times x's rows.
-    ``limit_gradients`` [G,K,E·r] and ``limit_noise`` [G,K,E]: the gradient on the limit cycle and the
-    stationary noise part of E‖∇F‖² per phase. ``deviations`` [G,K,m,m+1]: a factor R of P∞ = RRᵀ beside δ₀.
+    ``late`` [P,K,m,q+1]: Mᴺ at N = 10·blocks times the deviations, which are q columns R with P∞ = RRᵀ beside δ₀;
+    ``early``: the same at 0.9N.
+    """
+
+    index: np.ndarray
+    blocks: np.ndarray
+    late: np.ndarray
+    early: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Places:
+        return Places(self.index[rows], self.blocks[rows], self.late[rows], self.early[rows])
+
+    def followed_by(self, other: Places) -> Places:
+        return Places(*(np.concatenate(both) for both in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
+class WindowedError:
+    """W(t) = ∫ E‖∇F‖² over [0.9t, t] for G stable step sizes, at ends of blocks and at all knots within one.
+
+    Axes: G steps, K modes, E phases that last, r mode dimension, m state. ``gradient_rows`` [G,K,E·r,m]: Ā times x's
+    rows. ``limit_gradients`` [G,K,E·r] and ``limit_noise`` [G,K,E]: the gradient on the limit cycle and the stationary
+    noise part of E‖∇F‖² per phase. ``tens`` and ``nines``: M to the 10·2ᵏ and to the 9·2ᵏ, as far as needed.
     """
 
     period: float
-    starts: np.ndarray
     seconds: np.ndarray
-    powers: list[np.ndarray]
+    matrix: np.ndarray
     gradient_rows: np.ndarray
     limit_gradients: np.ndarray
     limit_noise: np.ndarray
@@ -86,211 +119,246 @@ class CumulativeError:
     adjoint: np.ndarray
     adjoint_linear: np.ndarray
     cycle_floor: np.ndarray
+    tens: list[np.ndarray]
+    nines: list[np.ndarray]
 
     @classmethod
-    def of(cls, dynamics: LinearDynamics, steps: np.ndarray) -> CumulativeError:
-        """Return the curve of ``dynamics`` for stable step sizes [G]."""
+    def of(cls, dynamics: LinearDynamics, steps: np.ndarray) -> WindowedError:
+        """Return the curves of ``dynamics`` for stable step sizes [G]."""
         maps = cycle_maps(dynamics, steps)
-        cycle, curvature = dynamics.cycle, dynamics.instance.mean_curvature
-        num_steps, num_modes, num_phases, r, m = maps.x_matrix.shape
+        lasting = dynamics.cycle.seconds > 0
+        seconds, curvature = dynamics.cycle.seconds[lasting], dynamics.instance.mean_curvature
+        x_matrix, x_shift, x_noise = (part[:, :, lasting] for part in (maps.x_matrix, maps.x_shift, maps.x_noise))
+        num_steps, num_modes, num_phases, r, m = x_matrix.shape
         states, covariance = limit_states(maps), solve_lyapunov(maps.matrix, maps.noise)
-        rows = curvature[:, None] * maps.x_matrix if r == 1 else curvature[:, None] @ maps.x_matrix
+        rows = curvature[:, None] * x_matrix if r == 1 else curvature[:, None] @ x_matrix
         gradients = (rows @ states[:, :, None, :, None])[..., 0]
-        gradients += np.einsum("kij,gkej->gkei", curvature, maps.x_shift)
-        within = np.einsum("kij,gkejl,kli->gke", curvature, maps.x_noise, curvature, optimize=True)
+        gradients += np.einsum("kij,gkej->gkei", curvature, x_shift)
+        within = np.einsum("kij,gkejl,kli->gke", curvature, x_noise, curvature, optimize=True)
         noise = np.trace(phase_covariances(rows, covariance), axis1=-2, axis2=-1) + within
-        weights = np.repeat(cycle.seconds, r)
+        weights = np.repeat(seconds, r)
         rows, gradients = rows.reshape(num_steps, num_modes, num_phases * r, m), gradients.reshape(*noise.shape[:2], -1)
         transposed = maps.matrix.swapaxes(-1, -2)
         gram = (rows * weights[:, None]).swapaxes(-1, -2) @ rows
         linear = (rows.swapaxes(-1, -2) @ (gradients * weights)[..., None])[..., 0]
-        values, vectors = np.linalg.eigh(covariance)
-        factor = vectors * np.sqrt(np.clip(values, 0.0, None))[..., None, :]
         start = dynamics.initial_state - states
         return cls(
-            period=cycle.period,
-            starts=cycle.starts,
-            seconds=cycle.seconds,
-            powers=[maps.matrix],
+            period=dynamics.cycle.period,
+            seconds=seconds,
+            matrix=maps.matrix,
             gradient_rows=rows,
             limit_gradients=gradients,
             limit_noise=noise,
-            deviations=np.concatenate([factor, start[..., None]], axis=-1),
+            deviations=np.concatenate([_factor(covariance), start[..., None]], axis=-1),
             adjoint=solve_lyapunov(transposed, gram),
             adjoint_linear=np.linalg.solve(np.eye(m) - transposed, linear[..., None])[..., 0],
-            cycle_floor=(noise @ cycle.seconds + gradients**2 @ weights).sum(axis=1),
+            cycle_floor=(noise @ seconds + gradients**2 @ weights).sum(axis=1),
+            tens=[np.linalg.matrix_power(maps.matrix, _BLOCK)],
+            nines=[np.linalg.matrix_power(maps.matrix, _BLOCK - 1)],
         )
 
-    def power(self, exponent: int) -> np.ndarray:
-        """Return M to the 2^exponent [G,K,m,m], squaring as far as needed."""
-        while len(self.powers) <= exponent:
-            self.powers.append(self.powers[-1] @ self.powers[-1])
-        return self.powers[exponent]
+    @property
+    def first_blocks(self) -> int:
+        """B: how many blocks are visited knot by knot at first."""
+        affordable = min(_FIRST_PHASES // (_BLOCK * len(self.seconds)), _LARGEST_FIRST_BLOCKS)
+        return 1 << (max(affordable, 1).bit_length() - 1)
 
-    def advance(self, deviations: np.ndarray, index: np.ndarray, cycles: np.ndarray) -> np.ndarray:
-        """Return Mᴺ deviations for pairs: ``index`` [P] picks the step size, ``cycles`` [P] is N."""
-        for exponent in range(int(cycles.max(initial=0)).bit_length()):
-            chosen = np.flatnonzero((cycles >> exponent) & 1)
-            if chosen.size:
-                deviations[chosen] = self.power(exponent)[index[chosen]] @ deviations[chosen]
-        return deviations
+    @cached_property
+    def knots(self) -> np.ndarray:
+        """Seconds [U] into a block at which t or 0.9t meets an arrival, with both ends of the block."""
+        late, early = self._boundaries(_BLOCK), self._boundaries(_BLOCK - 1) / (1 - WINDOW)
+        return np.unique(np.concatenate([late, early[early < late[-1]]]))
 
-    def remaining(self, deviations: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def beginning(self, block: int) -> Places:
+        """Return the places [G] at block 0 or 1; the latter with the fewest columns that give the covariance."""
+        index = np.arange(len(self.deviations))
+        late = early = self.deviations
+        if block == 1:
+            late, early = _compressed(self.tens[0] @ late), _compressed(self.nines[0] @ early)
+        return Places(index, np.full(len(index), block), late, early)
+
+    def advanced(self, places: Places, doublings: int) -> Places:
+        """Return the places 2^doublings blocks later."""
+        while len(self.tens) <= doublings:
+            self.tens.append(self.tens[-1] @ self.tens[-1])
+            self.nines.append(self.nines[-1] @ self.nines[-1])
+        return replace(
+            places,
+            blocks=places.blocks + (1 << doublings),
+            late=self.tens[doublings][places.index] @ places.late,
+            early=self.nines[doublings][places.index] @ places.early,
+        )
+
+    def settled(self, places: Places) -> np.ndarray:
+        """Return where [P] nothing is left of the transient."""
+        doublings = min(int(places.blocks.min()).bit_length(), len(self.nines)) - 1
+        return np.abs(self.nines[doublings][places.index]).max(axis=(1, 2, 3)) < 1e-14
+
+    def at(self, places: Places) -> np.ndarray:
+        """Return W at the places [P]."""
+        later = self._later(places.early, places.index) - self._later(places.late, places.index)
+        return later + places.blocks * self.cycle_floor[places.index]  # a tenth of so many blocks of ten cycles
+
+    def within(self, places: Places) -> np.ndarray:
+        """Return W at the knots of the block that begins at each place, less W at the place, [P,U]."""
+        knots = self.knots
+        parts = []
+        size = max(1, _PAIR_BYTES // (8 * self.gradient_rows[0].size))
+        for first in range(0, len(places.index), size):
+            part = places[slice(first, first + size)]
+            late = self._integrals(part.late, part.index, _BLOCK)
+            early = self._integrals(part.early, part.index, _BLOCK - 1)
+            at_late, at_early = self._boundaries(_BLOCK), self._boundaries(_BLOCK - 1)
+            parts += [
+                np.interp(knots, at_late, entered) - np.interp((1 - WINDOW) * knots, at_early, left)
+                for entered, left in zip(late, early, strict=True)
+            ]
+        return np.array(parts)
+
+    def _boundaries(self, cycles: int) -> np.ndarray:
+        """Return the seconds at which phases of ``cycles`` cycles begin and end; those of cycles are exact."""
+        ends = np.append(np.cumsum(self.seconds)[:-1], self.period)
+        return np.append(0.0, (self.period * np.arange(cycles)[:, None] + ends).ravel())
+
+    def _integrals(self, deviations: np.ndarray, index: np.ndarray, cycles: int) -> np.ndarray:
+        """Return ∫ E‖∇F‖² from the first to every boundary of ``cycles`` cycles that begin with these deviations."""
+        rows, matrix = self.gradient_rows[index], self.matrix[index]
+        limit, floor = self.limit_gradients[index], self.limit_noise[index].sum(axis=1)
+        values = []
+        for _ in range(cycles):
+            moved = rows @ deviations
+            errors = (limit + moved[..., -1]) ** 2 - (moved[..., :-1] ** 2).sum(axis=-1)
+            values.append(errors.reshape(*limit.shape[:2], len(self.seconds), -1).sum(axis=(1, 3)) + floor)
+            deviations = matrix @ deviations
+        pieces = np.stack(values, axis=1) * self.seconds
+        return np.concatenate([np.zeros((len(index), 1)), pieces.reshape(len(index), -1).cumsum(axis=1)], axis=1)
+
+    def _later(self, deviations: np.ndarray, index: np.ndarray) -> np.ndarray:
         """Return the sum over all later cycles of what E‖∇F‖² differs from its floor, times seconds, [P]."""
         adjoint, mean = self.adjoint[index], deviations[..., -1]
         quadratic = (deviations * (adjoint @ deviations)).sum(axis=-2)
         linear = 2 * (self.adjoint_linear[index] * mean).sum(axis=-1)
         return (quadratic[..., -1] + linear - quadratic[..., :-1].sum(axis=-1)).sum(axis=-1)
 
-    def phase_values(self, deviations: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """Return E‖∇F‖² in every phase [P,E] of the cycle that starts with these deviations."""
-        moved = self.gradient_rows[index] @ deviations
-        shape = (*self.limit_noise[index].shape, -1)
-        mean = (self.limit_gradients[index] + moved[..., -1]) ** 2
-        spread = (moved[..., :-1] ** 2).sum(axis=-1)
-        values = (mean - spread).reshape(shape).sum(axis=-1) + self.limit_noise[index]
-        return values.sum(axis=1)
 
-    def at(self, index: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return G(t) for pairs (step index, t) [P]."""
-        size = max(1, _PAIR_BYTES // (8 * self.gradient_rows[0].size))
-        parts = [slice(first, first + size) for first in range(0, len(index), size)]
-        return np.concatenate([self._at(index[part], times[part]) for part in parts])
-
-    def _at(self, index: np.ndarray, times: np.ndarray) -> np.ndarray:
-        cycles = np.floor(times / self.period + 1e-12).astype(np.int64)
-        deviations = self.advance(self.deviations[index], index, cycles)
-        total = cycles * self.cycle_floor[index] - self.remaining(deviations, index)
-        total += self.remaining(self.deviations, np.arange(len(self.deviations)))[index]
-        elapsed = np.clip(times - cycles * self.period, 0.0, None)
-        cut = np.flatnonzero(elapsed > 1e-12 * self.period)
-        if cut.size:
-            counted = np.clip(elapsed[cut, None] - self.starts, 0.0, self.seconds)
-            total[cut] += (self.phase_values(deviations[cut], index[cut]) * counted).sum(axis=1)
-        return total
-
-    def window_excess(self, index: np.ndarray, times: np.ndarray, epsilons: np.ndarray) -> np.ndarray:
-        """Return (average over the last tenth of the time)/ε − 1 for triples [P]."""
-        both = self.at(np.concatenate([index, index]), np.concatenate([times, (1 - WINDOW) * times]))
-        late, early = np.split(both, 2)
-        return (late - early) / (WINDOW * times * epsilons) - 1.0
+def _factor(covariance: np.ndarray) -> np.ndarray:
+    """Return R [..., m, q] with RRᵀ = covariance, in as few columns as rounding allows."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = int((values > 1e-16 * values[..., -1:]).sum(axis=-1).max())
+    first = values.shape[-1] - kept
+    return vectors[..., first:] * np.sqrt(np.clip(values[..., first:], 0.0, None))[..., None, :]
 
 
-def _first_times(curve: CumulativeError, epsilons: np.ndarray, tolerance: float) -> np.ndarray:
+def _compressed(deviations: np.ndarray) -> np.ndarray:
+    factor = deviations[..., :-1]
+    return np.concatenate([_factor(factor @ factor.swapaxes(-1, -2)), deviations[..., -1:]], axis=-1)
+
+
+def _first_times(curve: WindowedError, epsilons: np.ndarray) -> np.ndarray:
     """Return the times [G, ε]."""
-    result = _within_first_cycles(curve, epsilons)
-    low, high, low_value, high_value = _brackets(curve, epsilons)
-    index, target = np.nonzero(np.isinf(result) & np.isfinite(high))
-    if index.size:
-        bracket = (low[index, target], high[index, target], low_value[index, target], high_value[index, target])
-        result[index, target] = _narrowed(curve, index, epsilons[target], *bracket, tolerance)
+    result = np.full((len(curve.matrix), len(epsilons)), np.inf)
+    places = curve.beginning(0)
+    for block in range(curve.first_blocks):
+        _keep_crossings(curve, places, curve.within(places), epsilons, result)
+        following = curve.beginning(1) if block == 0 else curve.advanced(places, 0)
+        places = following[np.isinf(result[following.index]).any(axis=1)]
+        if not places.index.size:
+            return result
+    _scan(curve, places, epsilons, result)
     return result
 
 
-def _within_first_cycles(curve: CumulativeError, epsilons: np.ndarray) -> np.ndarray:
-    """Return exact crossing times [G, ε] within the first cycles, from the curve of every single arrival."""
-    every = np.arange(len(curve.deviations))
-    deviations, values = curve.deviations.copy(), []
-    for _ in range(_FIRST_CYCLES):
-        values.append(curve.phase_values(deviations, every))
-        deviations = curve.power(0) @ deviations
-    errors = np.concatenate(values, axis=1)
-    seconds = np.tile(curve.seconds, _FIRST_CYCLES)
-    ends = np.cumsum(seconds)
-    # A(t) bends where t or 0.9 t meets an arrival, and is linear in G between.
-    knots = np.concatenate([ends, ends[ends <= (1 - WINDOW) * ends[-1]] / (1 - WINDOW)])
-    knots = np.unique(knots[knots > 0])
-    result = np.full((len(errors), len(epsilons)), np.inf)
-    for row, error in enumerate(errors):
-        integral = np.concatenate([[0.0], np.cumsum(error * seconds)])
-        at = np.concatenate([[0.0], ends])
-        area = np.interp(knots, at, integral) - np.interp((1 - WINDOW) * knots, at, integral)
-        for column, epsilon in enumerate(epsilons):
-            result[row, column] = _first_crossing(knots, area - WINDOW * epsilon * knots)
-    return result
+def _keep_crossings(
+    curve: WindowedError, places: Places, within: np.ndarray, epsilons: np.ndarray, result: np.ndarray
+) -> None:
+    """Enter the crossings of these blocks into ``result`` [G, ε] where they are earlier than what it holds."""
+    for column, epsilon in enumerate(epsilons):
+        found = _crossings(curve, places, within, np.full(len(places.index), epsilon))
+        result[places.index, column] = np.minimum(result[places.index, column], found)
 
 
-def _first_crossing(times: np.ndarray, excess: np.ndarray) -> float:
-    """Return where a piecewise linear function with values ``excess`` first is ≤ 0; 0 if at once, inf if never."""
-    below = np.flatnonzero(excess <= 0)
-    if below.size == 0:
-        return np.inf
-    first = below[0]
-    if first == 0:  # constant from time 0 on until the first knot
-        return 0.0
-    share = excess[first - 1] / (excess[first - 1] - excess[first])
-    return float(times[first - 1] + share * (times[first] - times[first - 1]))
+def _crossings(curve: WindowedError, places: Places, within: np.ndarray, epsilons: np.ndarray) -> np.ndarray:
+    """Return where W − 0.1tε, linear between knots, first is ≤ 0 in each block [P]; inf where it is not."""
+    times = places.blocks[:, None] * (_BLOCK * curve.period) + curve.knots
+    excess = curve.at(places)[:, None] + within - WINDOW * epsilons[:, None] * times
+    at_start = places.blocks == 0  # where both terms vanish: the average is constant until the first knot
+    excess[at_start, 0] = excess[at_start, 1]
+    every, first = np.arange(len(times)), np.argmax(excess <= 0, axis=1)
+    before = np.maximum(first - 1, 0)
+    drop = excess[every, before] - excess[every, first]
+    share = np.divide(excess[every, before], drop, out=np.zeros(len(times)), where=first > 0)
+    crossing = times[every, before] + share * (times[every, first] - times[every, before])
+    return np.where(excess[every, first] <= 0, crossing, np.inf)
 
 
-def _scanned_cycles(curve: CumulativeError) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield (N, Mᴺ, M to the 0.9N) for N = 10, 20, 30, 40, 60, 80, 120, …: one squaring each, 0.9N is whole."""
-    ten, nine, thirty, twenty_seven = (_matrix_power(curve, exponent) for exponent in (10, 9, 30, 27))
-    yield 10, ten, nine
-    for doubling in range(_MAX_DOUBLINGS):
-        ten, nine = ten @ ten, nine @ nine
-        yield 20 * 2**doubling, ten, nine
-        yield 30 * 2**doubling, thirty, twenty_seven
-        if np.abs(twenty_seven).max() < 1e-14:
+@dataclass(frozen=True)
+class _Visited:
+    """P places with what visiting their blocks shows: W there, and how far it sags below the line to the end."""
+
+    places: Places
+    areas: np.ndarray
+    sags: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> _Visited:
+        return _Visited(self.places[rows], self.areas[rows], self.sags[rows])
+
+    def followed_by(self, other: _Visited) -> _Visited:
+        return _Visited(
+            self.places.followed_by(other.places),
+            np.concatenate([self.areas, other.areas]),
+            np.concatenate([self.sags, other.sags]),
+        )
+
+
+def _visited(curve: WindowedError, places: Places, within: np.ndarray) -> _Visited:
+    sags = (within[:, -1:] * (curve.knots / curve.knots[-1]) - within).max(axis=1)
+    return _Visited(places, curve.at(places), sags)
+
+
+def _scan(curve: WindowedError, places: Places, epsilons: np.ndarray, result: np.ndarray) -> None:
+    """Enter crossings after the first blocks into ``result`` [G, ε]."""
+    within = curve.within(places)
+    _keep_crossings(curve, places, within, epsilons, result)
+    last = _visited(curve, places, within)
+    for _ in range(_MAX_INTERVALS):
+        going_on = np.isinf(result[last.places.index]).any(axis=1) & ~curve.settled(last.places)
+        if not going_on.any():
             return
-        thirty, twenty_seven = thirty @ thirty, twenty_seven @ twenty_seven
+        last = last[going_on]
+        doublings = max(0, int(last.places.blocks[0]).bit_length() - 2)
+        places = curve.advanced(last.places, doublings)
+        within = curve.within(places)
+        open_rows, columns = np.nonzero(np.isinf(result[places.index]))
+        _keep_crossings(curve, places, within, epsilons, result)
+        following = _visited(curve, places, within)
+        _split(curve, last[open_rows], following[open_rows], doublings, epsilons, columns, result)
+        last = following
 
 
-def _brackets(curve: CumulativeError, epsilons: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return (low, high, excess at low, at high) [G, ε] around the first scanned time below ε; high inf if none."""
-    every = np.arange(len(curve.deviations))
-    shape = (len(every), len(epsilons))
-    low, high = np.full(shape, np.nan), np.full(shape, np.inf)
-    low_value, high_value = np.full(shape, np.nan), np.full(shape, np.nan)
-    previous_time, previous = 0.0, np.full(shape, np.nan)
-    for cycles, late, early in _scanned_cycles(curve):
-        change = curve.remaining(early @ curve.deviations, every) - curve.remaining(late @ curve.deviations, every)
-        average = (change / (WINDOW * cycles) + curve.cycle_floor) / curve.period
-        time, excess = cycles * curve.period, average[:, None] / epsilons - 1.0
-        hit = (excess <= 0) & np.isinf(high)
-        low[hit], low_value[hit] = previous_time, previous[hit]
-        high[hit], high_value[hit] = time, excess[hit]
-        previous_time, previous = time, excess
-        if np.all(np.isfinite(high)):
-            break
-    return low, high, low_value, high_value
+def _split(
+    curve: WindowedError, left: _Visited, right: _Visited, doublings: int, epsilons: np.ndarray, columns: np.ndarray,
+    result: np.ndarray,
+) -> None:  # fmt: skip
+    """Enter crossings between ``left`` and ``right`` [P], 2^doublings blocks apart, for ε number ``columns`` [P]."""
+    for halved in range(doublings - 1, -1, -1):
+        rows = np.flatnonzero(_may_cross(curve, left, right, epsilons[columns], result[left.places.index, columns]))
+        if rows.size == 0:
+            return
+        left, right, columns = left[rows], right[rows], columns[rows]
+        places = curve.advanced(left.places, halved)
+        within = curve.within(places)
+        found = _crossings(curve, places, within, epsilons[columns])
+        np.minimum.at(result, (places.index, columns), found)
+        middle = _visited(curve, places, within)
+        left, right = left.followed_by(middle), middle.followed_by(right)
+        columns = np.concatenate([columns, columns])
 
 
-def _matrix_power(curve: CumulativeError, exponent: int) -> np.ndarray:
-    every = np.arange(len(curve.deviations))
-    identity = np.broadcast_to(np.eye(curve.deviations.shape[-2]), curve.power(0).shape).copy()
-    return curve.advance(identity, every, np.full(len(every), exponent))
-
-
-def _narrowed(
-    curve: CumulativeError,
-    index: np.ndarray,
-    epsilons: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    low_value: np.ndarray,
-    high_value: np.ndarray,
-    tolerance: float,
+def _may_cross(
+    curve: WindowedError, left: _Visited, right: _Visited, epsilons: np.ndarray, known: np.ndarray
 ) -> np.ndarray:
-    """Return a root of the window's excess in each bracket, by regula falsi with the Illinois weight, in log t."""
-    low, high = low.copy(), high.copy()
-    active = np.flatnonzero(high - low > tolerance * high)
-    side = np.zeros(len(index), dtype=int)
-    low_value, high_value = np.log1p(low_value), np.log1p(high_value)
-    for _ in range(60):
-        if active.size == 0:
-            break
-        a, b, fa, fb = low[active], high[active], low_value[active], high_value[active]
-        share = np.clip(fa / (fa - fb), 0.02, 0.98)
-        middle = a * (b / a) ** share
-        value = np.log1p(curve.window_excess(index[active], middle, epsilons[active]))
-        below = value <= 0
-        # The end that stays twice gets half its weight, so that both ends close in.
-        low_value[active] = np.where(below, np.where(side[active] < 0, fa / 2, fa), value)
-        high_value[active] = np.where(below, value, np.where(side[active] > 0, fb / 2, fb))
-        low[active], high[active] = np.where(below, a, middle), np.where(below, middle, b)
-        side[active] = np.where(below, -1, 1)
-        distance = np.abs(value) * np.log(b / a) / (fa - fb)  # to the root, along the chord, in log t
-        done = (high[active] - low[active] <= tolerance * high[active]) | (distance <= tolerance / 2)
-        low[active[done]] = high[active[done]] = middle[done]
-        active = active[~done]
-    return high
+    """Return where [P] the average may be ≤ ε between two visited blocks, and before the ``known`` time it is."""
+    blocks = left.places.blocks
+    lowest = np.minimum(left.areas, right.areas * blocks / right.places.blocks)
+    excess = lowest - WINDOW * _BLOCK * curve.period * blocks * epsilons
+    return (excess <= np.maximum(left.sags, right.sags)) & (_BLOCK * curve.period * blocks < known)
