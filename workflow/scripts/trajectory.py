@@ -89,9 +89,6 @@ class CaseBench:
     ):
         """Metric rows and replica rows of some step sizes and seeds on one schedule."""
         arguments = {
-            "problem": self.problem_arguments(),
-            "compute_times": self.settings["compute_times"],
-            "method": self.method,
             "until": self.settings["until"],
             "eval_every": self.settings[role]["eval_every"],
             "schedule_seed": schedule_seed,
@@ -101,38 +98,24 @@ class CaseBench:
             "device": self.device,
             "measure_weights": role == "reporting",
         }
-
-        def compute(some_steps, some_seeds):
-            return rasgd.simulate(
-                self.problem,
-                self.method,
-                self.times,
-                some_steps,
-                seed=some_seeds,
-                until=arguments["until"],
-                eval_every=arguments["eval_every"],
-                schedule_seed=schedule_seed,
-                backend=backend,
-                backend_options=arguments["backend_options"] or None,
-                step_size_decay=arguments["step_size_decay"],
-                device=self.device,
-                measure_weights=arguments["measure_weights"],
-                progress=report,
-                **options,
-            )
-
         key = arguments | {
+            "problem": {"settings": self.settings["problem"], "data": self.data},
+            "compute_times": self.settings["compute_times"],
+            "method": self.method,
             "options": options,
             "source": self.source_hashes[backend],
             "versions": [version("torch"), version("numpy")],
         }
+
+        def compute(some_steps, some_seeds):
+            return rasgd.simulate(
+                self.problem, self.method, self.times, some_steps, some_seeds, progress=report, **arguments, **options
+            )
+
         curves, runs = rows_of(stored_runs(self.path_to_store, key, steps, seeds, compute), steps, seeds)
         for table in (curves, runs):
             table["schedule_seed"] = schedule_seed
         return curves, runs
-
-    def problem_arguments(self) -> dict:
-        return {"settings": self.settings["problem"], "data": self.data}
 
     def tune(self, report) -> tuple[pd.DataFrame, list[dict]]:
         """The grid that was tried, and for every target the choice (options, step size, log₂ β, on the edge)."""
