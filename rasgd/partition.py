@@ -23,6 +23,7 @@ from rasgd.compute_times import ComputeTimes, checked_times
 from rasgd.datasets import Dataset
 from rasgd.files import replacing
 from rasgd.randomness import generator
+from rasgd.validation import real_number, whole_number
 
 TEXT_WIDTH_INCHES = 5.5
 MOST_WORKERS_WITH_BORDERS = 50  # with more, borders would hide the cells
@@ -97,9 +98,9 @@ def iid(labels: np.ndarray, num_workers: int, seed: int) -> Partition:
     Raises:
         ValueError: more workers than samples, or labels that are not classes.
     """
-    labels = _checked_labels(labels)
-    size = _samples_per_worker(labels, num_workers)
-    order = generator(_checked_seed(seed), "partition iid").permutation(len(labels))
+    labels, num_workers, seed = _checked(labels, num_workers, seed)
+    size = len(labels) // num_workers
+    order = generator(seed, "partition iid").permutation(len(labels))
     return _partition(labels, np.split(order[: num_workers * size], num_workers), "iid", seed=seed)
 
 
@@ -121,11 +122,10 @@ def dirichlet(labels: np.ndarray, num_workers: int, alpha: float, seed: int) -> 
     Raises:
         ValueError: alpha out of range, more workers than samples, or labels that are not classes.
     """
-    labels = _checked_labels(labels)
-    size = _samples_per_worker(labels, num_workers)
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not SMALLEST_ALPHA <= alpha < math.inf:
-        raise ValueError(f"alpha must be a finite number of at least {SMALLEST_ALPHA}, got {alpha!r}")
-    random = generator(_checked_seed(seed), "partition dirichlet")
+    labels, num_workers, seed = _checked(labels, num_workers, seed)
+    size = len(labels) // num_workers
+    real_number("alpha", alpha, at_least=SMALLEST_ALPHA)
+    random = generator(seed, "partition dirichlet")
     pools = [random.permutation(np.flatnonzero(labels == label)) for label in range(labels.max() + 1)]
     left = np.array([len(pool) for pool in pools])
     owned: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * num_workers
@@ -153,9 +153,8 @@ def by_label(labels: np.ndarray, num_workers: int, seed: int, shards_per_worker:
     Raises:
         ValueError: more shards than samples, or labels that are not classes.
     """
-    labels = _checked_labels(labels)
-    _samples_per_worker(labels, num_workers)
-    _check_positive_integer("shards_per_worker", shards_per_worker)
+    labels, num_workers, seed = _checked(labels, num_workers, seed)
+    shards_per_worker = whole_number("shards_per_worker", shards_per_worker)
     num_shards = num_workers * shards_per_worker
     size = len(labels) // num_shards
     if size == 0:
@@ -163,7 +162,7 @@ def by_label(labels: np.ndarray, num_workers: int, seed: int, shards_per_worker:
             f"shards_per_worker is {shards_per_worker}: {num_workers} workers need {num_shards} shards, "
             f"but the data has {len(labels)} samples"
         )
-    random = generator(_checked_seed(seed), "partition by_label")
+    random = generator(seed, "partition by_label")
     kept = random.permutation(len(labels))[: num_shards * size]  # leave out at random, not the last class
     in_order = kept[np.argsort(labels[kept], kind="stable")].reshape(num_shards, size)
     dealt = random.permutation(num_shards).reshape(num_workers, shards_per_worker)
@@ -195,7 +194,7 @@ def by_speed(
     """
     labels = _checked_labels(labels)
     seconds = compute_times.mean if isinstance(compute_times, ComputeTimes) else checked_times(compute_times)
-    slow = _slow_workers(seconds, num_slow_workers)
+    slow, seed = _slow_workers(seconds, num_slow_workers), whole_number("seed", seed, at_least=0)
     fast = np.setdiff1d(np.arange(len(seconds)), slow)
     is_slow = np.isin(labels, _checked_slow_classes(labels, slow_classes))
     size = min(is_slow.sum() // len(slow), (~is_slow).sum() // len(fast))
@@ -204,7 +203,7 @@ def by_speed(
             f"compute_times has {len(slow)} slow and {len(fast)} fast workers, but the data has {is_slow.sum()} samples"
             f" of slow_classes and {(~is_slow).sum()} others: a worker would be left without data"
         )
-    random = generator(_checked_seed(seed), "partition by_speed")
+    random = generator(seed, "partition by_speed")
     owned: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(seconds)
     for workers, mask in ((slow, is_slow), (fast, ~is_slow)):
         dealt = random.permutation(np.flatnonzero(mask))[: len(workers) * size].reshape(len(workers), size)
@@ -346,7 +345,7 @@ def _slow_workers(seconds: np.ndarray, num_slow_workers: int | None) -> np.ndarr
         if len(slow) == 0:
             raise ValueError("compute_times are all equal: no worker is slow, so none can own slow_classes alone")
         return slow
-    _check_positive_integer("num_slow_workers", num_slow_workers)
+    num_slow_workers = whole_number("num_slow_workers", num_slow_workers)
     if num_slow_workers >= len(seconds):
         raise ValueError(
             f"num_slow_workers must be less than the number of workers {len(seconds)}, got {num_slow_workers}"
@@ -374,21 +373,11 @@ def _checked_labels(labels: np.ndarray) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be an integer ≥ 0, got {seed!r}")
-    return int(seed)
-
-
-def _samples_per_worker(labels: np.ndarray, num_workers: int) -> int:
-    _check_positive_integer("num_workers", num_workers)
+def _checked(labels: np.ndarray, num_workers: int, seed: int) -> tuple[np.ndarray, int, int]:
+    """The three arguments that equal shares of samples need, if there are enough samples."""
+    labels, num_workers = _checked_labels(labels), whole_number("num_workers", num_workers)
     if num_workers > len(labels):
         raise ValueError(
             f"num_workers is {num_workers}, but the data has {len(labels)} samples: at most one worker each"
         )
-    return len(labels) // num_workers
-
-
-def _check_positive_integer(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be an integer ≥ 1, got {value!r}")
+    return labels, num_workers, whole_number("seed", seed, at_least=0)
