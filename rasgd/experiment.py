@@ -233,13 +233,8 @@ def training_settings(config: dict, method: str) -> dict:
 def check_method(method: str, grid: list[dict], num_workers: int, where: str) -> None:
     try:
         found = methods.find(method)
-        allowed = methods.option_names(found)
         for options in grid:
-            for option in options:
-                if option not in allowed:
-                    raise ValueError(
-                        f"{option!r} is not an option of {method}; allowed: {', '.join(allowed) if allowed else 'none'}"
-                    )
+            methods.check_options(found, options)
             found(None, None, num_workers, np.ones(num_workers), np.random.default_rng(0), **options)
     except ValueError as error:
         raise ValueError(f"{where}: methods.{method}: {error}") from None
