@@ -203,7 +203,8 @@ class WindowedError:
         """Return W at the knots of the block that begins at each place, less W at the place, [P,U]."""
         knots = self.knots
         parts = []
-        size = max(1, _PAIR_BYTES // (8 * self.gradient_rows[0].size))
+        values_per_row = self.matrix.shape[-1] + _BLOCK * places.late.shape[-1]
+        size = max(1, _PAIR_BYTES // (8 * self.limit_gradients[0].size * values_per_row))
         for first in range(0, len(places.index), size):
             part = places[slice(first, first + size)]
             late = self._integrals(part.late, part.index, _BLOCK)
@@ -222,16 +223,19 @@ class WindowedError:
 
     def _integrals(self, deviations: np.ndarray, index: np.ndarray, cycles: int) -> np.ndarray:
         """Return ∫ E‖∇F‖² from the first to every boundary of ``cycles`` cycles that begin with these deviations."""
-        rows, matrix = self.gradient_rows[index], self.matrix[index]
-        limit, floor = self.limit_gradients[index], self.limit_noise[index].sum(axis=1)
-        values = []
-        for _ in range(cycles):
-            moved = rows @ deviations
-            errors = (limit + moved[..., -1]) ** 2 - (moved[..., :-1] ** 2).sum(axis=-1)
-            values.append(errors.reshape(*limit.shape[:2], len(self.seconds), -1).sum(axis=(1, 3)) + floor)
-            deviations = matrix @ deviations
-        pieces = np.stack(values, axis=1) * self.seconds
-        return np.concatenate([np.zeros((len(index), 1)), pieces.reshape(len(index), -1).cumsum(axis=1)], axis=1)
+        rows, limit, matrix = self.gradient_rows[index], self.limit_gradients[index], self.matrix[index]
+        states = [deviations]
+        for _ in range(cycles - 1):
+            states.append(matrix @ states[-1])
+        columns = np.stack(states, axis=3)  # [P,K,m,cycles,q+1]
+        moved = (rows @ columns.reshape(*columns.shape[:3], -1)).reshape(*limit.shape, *columns.shape[3:])
+        moved[..., -1] += limit[..., None]
+        squares = np.square(moved, out=moved).sum(axis=1)
+        errors = squares[..., -1] - squares[..., :-1].sum(axis=-1)
+        phases = errors.reshape(len(index), len(self.seconds), -1, cycles).sum(axis=2)
+        phases += self.limit_noise[index].sum(axis=1)[..., None]
+        pieces = (phases * self.seconds[:, None]).swapaxes(1, 2).reshape(len(index), -1)
+        return np.concatenate([np.zeros((len(index), 1)), pieces.cumsum(axis=1)], axis=1)
 
     def _later(self, deviations: np.ndarray, index: np.ndarray) -> np.ndarray:
         """Return the sum over all later cycles of what E‖∇F‖² differs from its floor, times seconds, [P]."""
