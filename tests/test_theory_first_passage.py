@@ -88,3 +88,17 @@ def test_shapes_cannot_be_told_from_one_target_or_step_at_a_time():
     apart = [[theory.time_to_target(instance, [1, 2, 3], "rescaled", s, t) for t in targets] for s in steps]
     np.testing.assert_allclose(together, apart, rtol=1e-9)
     assert np.isinf(together[-1]).all() and np.isfinite(together).sum() >= 5
+
+
+def test_the_best_step_stays_below_its_target():
+    times = [2] * 15 + [48]
+    instance = theory.adapted_quadratic(0.1, 16, heterogeneity=1.0).instance()
+    best = theory.best_time(instance, times, "rescaled", 0.1)
+    assert theory.stationary_error(instance, times, "rescaled", best.step_size).total <= 0.1
+    steps = best.step_size * np.geomspace(0.25, 4, 200)
+    seconds = theory.time_to_target(instance, times, "rescaled", steps, 0.1)
+    stays = theory.stationary_error(instance, times, "rescaled", steps).total <= 0.1
+    # Larger steps dip below the target for a moment, much earlier, and settle above it.
+    assert seconds[~stays].min() < 0.9 * best.seconds
+    # As good as any step that stays below, up to the distance 2^(1/16) between the steps that are tried.
+    assert best.seconds <= seconds[stays].min() * 2 ** (1 / 16)
