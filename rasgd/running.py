@@ -52,6 +52,9 @@ class Run:
             raise ValueError(
                 f"on_fault must be 'restart' or 'fail' for {method.label}, which needs every worker, got 'drop'"
             )
+        initial = torch.stack([problem.initial_point(seed) for seed in seeds])
+        x0 = initial.repeat(len(step_sizes), 1)
+        steps = torch.tensor([[step] for step, _ in self.replicas], dtype=problem.dtype, device=problem.device)
         self.backend: Backend
         if backend == "simulator":
             if backend_options:
@@ -65,9 +68,6 @@ class Run:
             self.backend = Processes(problem, times, seeds, len(self.replicas), **backend_options)
         self.backend_name, self.backend_options = backend, backend_options
         self.times = self.backend.compute_times
-        initial = torch.stack([problem.initial_point(seed) for seed in seeds])
-        x0 = initial.repeat(len(step_sizes), 1)
-        steps = torch.tensor([[step] for step, _ in self.replicas], dtype=problem.dtype, device=problem.device)
         try:
             self.method = self.new_method(x0, steps)
         except BaseException:

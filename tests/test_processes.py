@@ -157,6 +157,38 @@ def test_workers_on_a_gpu_take_the_same_course_as_on_the_cpu():
     assert np.allclose(on_gpu.final_points, on_cpu.final_points, rtol=1e-6)
 
 
+class Unsendable(rasgd.Quadratic):
+    """Holds what cannot be sent to another process."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.secret = lambda: None
+
+
+class Pointless(rasgd.Quadratic):
+    """Has initial points for the first `left` calls."""
+
+    left = 1
+
+    def initial_point(self, seed):
+        self.left -= 1
+        if self.left < 0:
+            raise ValueError(f"no initial point for seed {seed}")
+        return super().initial_point(seed)
+
+
+@pytest.mark.parametrize(("kind", "left"), [(Unsendable, 0), (Pointless, 0), (Pointless, 1)])
+def test_a_refused_call_leaves_no_process_no_memory_and_no_open_file(kind, left):
+    problem = kind(np.eye(2), np.ones((3, 2)))
+    rasgd.simulate(small_problem(3), "asgd", TIMES[:3], 0.01, until=2.0, backend="processes", backend_options=SCALE)
+    before = held()
+    problem.left = left
+    with pytest.raises(ValueError, match=r"cannot be sent|no initial point"):
+        rasgd.simulate(problem, "asgd", TIMES[:3], 0.01, until=2.0, backend="processes", backend_options=SCALE)
+    assert held() == before
+    assert multiprocessing.active_children() == []
+
+
 def test_a_run_leaves_no_process_no_memory_and_no_open_file():
     small_run()
     before = held()

@@ -106,14 +106,15 @@ class Processes(Backend):
         self.ready, self.restart_at = [False] * n, {}
         self.calibration: Calibration | None = None
         self.poll, self.worker_of_sentinel = select.poll(), {}
+        warm_up = torch.stack([problem.initial_point(seeds[0])] * num_replicas)
+        shipment = Shipment(problem)  # refuses a problem before anything is open
         shape = (num_replicas, problem.dim, problem.dtype)
         points, gradients = Slots(None, 3 * n + 8, *shape), Slots(None, 5 * n + 8, *shape)
         self.points, self.gradients = PointSlots(points, n), GradientSlots(gradients, reserve=n)
         if not self.points.short:
             self.placed_addcmul = self.points.placed_addcmul
-        # The slot that workers read when they compute their first gradient, to warm up.
-        points.tensors[0].copy_(torch.stack([problem.initial_point(seeds[0])] * num_replicas))
-        self.crew = Crew(n, Shipment(problem), seeds, device, points, gradients)
+        points.tensors[0].copy_(warm_up)  # the slot that workers read when they compute their first gradient
+        self.crew = Crew(n, shipment, seeds, device, points, gradients)
         try:
             self.poll.register(self.crew.tokens, select.POLLIN)
             self.start_workers()
