@@ -125,6 +125,14 @@ def test_a_worker_that_fails_at_its_start_fails_the_run():
         run(Faulty("crash", at=0))
 
 
+@pytest.mark.parametrize("what", ["hang", "kill"])
+def test_a_worker_that_fails_while_times_are_measured_fails_the_run(what):
+    with pytest.raises(WorkerFailure, match=f"worker 1 {HOW[what]}.* while its times were measured"):
+        rasgd.simulate(
+            Faulty(what), "asgd", None, 0.1, until=1.0, backend="processes", backend_options={"times": "measured"}
+        )
+
+
 def test_divergence_is_not_taken_for_a_fault():
     problem = rasgd.Quadratic(np.eye(3), np.ones((3, 3)))
     t = rasgd.simulate(

@@ -119,7 +119,7 @@ class Processes(Backend):
             self.poll.register(self.crew.tokens, select.POLLIN)
             self.start_workers()
             if not self.emulated:
-                self.calibration = Calibration(self.crew, self.gradients)
+                self.calibration = Calibration(self.crew, self.gradients, self.sent)
                 self.compute_times = FixedTimes(
                     self.calibration.means(lambda: self.read_tokens() or self.watch(WATCH_MILLISECONDS))
                 )
@@ -254,6 +254,7 @@ class Processes(Backend):
             self.take_notice(worker, kind, seconds)
             return
         if self.calibration is not None:
+            self.faults.answered(worker, seconds)
             self.calibration.answered(worker, k, end)
             return
         sent = self.sent[worker]
@@ -346,7 +347,8 @@ class Processes(Backend):
         self.drain()  # what it sent before it ended
         log = self.crew.log_tail(worker)
         if self.start is None or (not self.ready[worker] and not self.faults.in_a_row[worker]):
-            raise WorkerFailure(f"worker {worker} {what} when it started" + (f"; its log ends:\n{log}" if log else ""))
+            when = "when it started" if self.calibration is None else "while its times were measured"
+            raise WorkerFailure(f"worker {worker} {what} {when}" + (f"; its log ends:\n{log}" if log else ""))
         if self.sent[worker] is not None:
             self.gradients.give_back(self.sent[worker][1])
             self.sent[worker] = None
