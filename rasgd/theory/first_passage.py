@@ -319,50 +319,68 @@ def _visited(curve: WindowedError, places: Places, within: np.ndarray) -> _Visit
     return _Visited(places, curve.at(places), sags)
 
 
+@dataclass(frozen=True)
+class _Intervals:
+    """P pairs of visited blocks, with the number of the ε [P] whose crossing may lie between them."""
+
+    left: _Visited
+    right: _Visited
+    columns: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> _Intervals:
+        return _Intervals(self.left[rows], self.right[rows], self.columns[rows])
+
+    def followed_by(self, other: _Intervals) -> _Intervals:
+        columns = np.concatenate([self.columns, other.columns])
+        return _Intervals(self.left.followed_by(other.left), self.right.followed_by(other.right), columns)
+
+
 def _scan(curve: WindowedError, places: Places, epsilons: np.ndarray, result: np.ndarray) -> None:
     """Enter crossings after the first blocks into ``result`` [G, ε]."""
     within = curve.within(places)
     _keep_crossings(curve, places, within, epsilons, result)
     last = _visited(curve, places, within)
+    waiting: dict[int, _Intervals] = {}  # by the binary logarithm of their blocks
     for _ in range(_MAX_INTERVALS):
         going_on = np.isinf(result[last.places.index]).any(axis=1) & ~curve.settled(last.places)
         if not going_on.any():
-            return
+            break
         last = last[going_on]
         doublings = max(0, int(last.places.blocks[0]).bit_length() - 2)
         places = curve.advanced(last.places, doublings)
         within = curve.within(places)
-        open_rows, columns = np.nonzero(np.isinf(result[places.index]))
+        rows, columns = np.nonzero(np.isinf(result[places.index]))
         _keep_crossings(curve, places, within, epsilons, result)
         following = _visited(curve, places, within)
-        _split(curve, last[open_rows], following[open_rows], doublings, epsilons, columns, result)
+        found = _that_may_cross(curve, _Intervals(last[rows], following[rows], columns), epsilons, result)
+        waiting[doublings] = waiting[doublings].followed_by(found) if doublings in waiting else found
         last = following
+    _split(curve, waiting, epsilons, result)
 
 
-def _split(
-    curve: WindowedError, left: _Visited, right: _Visited, doublings: int, epsilons: np.ndarray, columns: np.ndarray,
-    result: np.ndarray,
-) -> None:  # fmt: skip
-    """Enter crossings between ``left`` and ``right`` [P], 2^doublings blocks apart, for ε number ``columns`` [P]."""
-    for halved in range(doublings - 1, -1, -1):
-        rows = np.flatnonzero(_may_cross(curve, left, right, epsilons[columns], result[left.places.index, columns]))
-        if rows.size == 0:
-            return
-        left, right, columns = left[rows], right[rows], columns[rows]
-        places = curve.advanced(left.places, halved)
+def _split(curve: WindowedError, waiting: dict[int, _Intervals], epsilons: np.ndarray, result: np.ndarray) -> None:
+    """Enter crossings inside intervals of 2^doublings blocks into ``result`` [G, ε], halving the longest first."""
+    for doublings in range(max(waiting, default=0), 0, -1):
+        given = waiting.pop(doublings, None)
+        if given is None:
+            continue
+        given = _that_may_cross(curve, given, epsilons, result)
+        if given.columns.size == 0:
+            continue
+        places = curve.advanced(given.left.places, doublings - 1)
         within = curve.within(places)
-        found = _crossings(curve, places, within, epsilons[columns])
-        np.minimum.at(result, (places.index, columns), found)
+        found = _crossings(curve, places, within, epsilons[given.columns])
+        np.minimum.at(result, (places.index, given.columns), found)
         middle = _visited(curve, places, within)
-        left, right = left.followed_by(middle), middle.followed_by(right)
-        columns = np.concatenate([columns, columns])
+        halves = replace(given, right=middle).followed_by(replace(given, left=middle))
+        waiting[doublings - 1] = halves.followed_by(waiting[doublings - 1]) if doublings - 1 in waiting else halves
 
 
-def _may_cross(
-    curve: WindowedError, left: _Visited, right: _Visited, epsilons: np.ndarray, known: np.ndarray
-) -> np.ndarray:
-    """Return where [P] the average may be ≤ ε between two visited blocks, and before the ``known`` time it is."""
-    blocks = left.places.blocks
-    lowest = np.minimum(left.areas, right.areas * blocks / right.places.blocks)
-    excess = lowest - WINDOW * _BLOCK * curve.period * blocks * epsilons
-    return (excess <= np.maximum(left.sags, right.sags)) & (_BLOCK * curve.period * blocks < known)
+def _that_may_cross(curve: WindowedError, given: _Intervals, epsilons: np.ndarray, result: np.ndarray) -> _Intervals:
+    """Return the intervals in which the average may be ≤ ε, before the time at which ``result`` has it so far."""
+    blocks = given.left.places.blocks
+    lowest = np.minimum(given.left.areas, given.right.areas * blocks / given.right.places.blocks)
+    excess = lowest - WINDOW * _BLOCK * curve.period * blocks * epsilons[given.columns]
+    known = result[given.left.places.index, given.columns]
+    sags = np.maximum(given.left.sags, given.right.sags)
+    return given[(excess <= sags) & (_BLOCK * curve.period * blocks < known)]
