@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rasgd.evaluation import same_loss
 from rasgd.files import replacing
+from rasgd.fingerprint import difference
+from rasgd.problems.base import Problem
 from rasgd.trajectory import Trajectory
+from rasgd.validation import shown
 
-FORMAT = 1
+FORMAT = 2
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -54,11 +56,14 @@ class Checkpoints(Requests):
     Args:
         path: of the file.
         every: seconds on the wall between checkpoints.
-        identity: what must agree for a run to go on from the file, as JSON values.
+        problem: of the call; a file of another one is refused.
+        fingerprint: of the problem.
+        identity: what else must agree for a run to go on from the file, as JSON values.
     """
 
-    def __init__(self, path: str | os.PathLike, every: float, identity: dict):
+    def __init__(self, path: str | os.PathLike, every: float, problem: Problem, fingerprint: dict, identity: dict):
         self.path, self.every, self.identity = Path(path), every, json.loads(json.dumps(identity))
+        self.problem, self.fingerprint = problem, fingerprint
         self.finished = []
         self.signal = None
         self.wake, self.waking = do_nothing, threading.RLock()
@@ -112,7 +117,8 @@ class Checkpoints(Requests):
         raise KeyboardInterrupt if self.signal == signal.SIGINT else SystemExit(128 + self.signal)
 
     def save(self, state: dict | None) -> None:
-        content = {"format": FORMAT, "identity": self.identity, "finished": self.finished, "run": state}
+        content = {"format": FORMAT, "identity": self.identity, "fingerprint": self.fingerprint}
+        content |= {"finished": self.finished, "run": state}
         with replacing(self.path) as temporary:
             torch.save(content, temporary)
 
@@ -131,21 +137,18 @@ class Checkpoints(Requests):
         try:
             content = torch.load(self.path, weights_only=True)
             form, identity, finished, state = (content[name] for name in ("format", "identity", "finished", "run"))
+            fingerprint = content["fingerprint"] if form == FORMAT else None
         except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise ValueError(f"checkpoint {self.path} is damaged ({type(error).__name__})") from None
         if form != FORMAT:
             raise ValueError(f"checkpoint {self.path} was written by another version of rasgd")
-        loss = self.identity["initial_loss"]
-        if not same_loss(identity.get("initial_loss"), loss):
-            raise ValueError(
-                f"checkpoint {self.path} belongs to another problem, whose loss at the start is "
-                f"{identity.get('initial_loss')}, got {loss}"
-            )
         for name, value in self.identity.items():
-            if identity.get(name) != value and name != "initial_loss":
+            if (known := identity.get(name)) != value:
                 raise ValueError(
-                    f"checkpoint {self.path} belongs to another call: {name} was {identity.get(name)!r}, got {value!r}"
+                    f"checkpoint {self.path} belongs to another call: {name} was {shown(known)}, got {shown(value)}"
                 )
+        if what := difference(fingerprint, self.problem):
+            raise ValueError(f"checkpoint {self.path} belongs to another problem, {what}")
         self.finished = finished
         return state
 

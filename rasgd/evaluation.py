@@ -30,19 +30,6 @@ def evaluation_times(until: float, eval_every: float) -> list[float]:
     return [min(j * eval_every, until) for j in range(count + 1)]
 
 
-SAME_LOSS = 1e-4  # relative: another processor may change the last digits
-
-
-def initial_loss(problem: Problem, seed: int) -> float:
-    """The loss at x⁰, by which a problem is known again."""
-    with torch.no_grad():
-        return float(problem.evaluate(problem.initial_point(seed)[None])["loss"])
-
-
-def same_loss(one: float, other: float) -> bool:
-    return one == other or abs(one - other) <= SAME_LOSS * abs(other)
-
-
 class Evaluations:
     """The evaluations of one run over all its replicas.
 

@@ -11,7 +11,8 @@ import numpy as np
 from rasgd import methods
 from rasgd.checkpoint import Requests
 from rasgd.compute_times import FixedTimes
-from rasgd.evaluation import check_evaluations, initial_loss, same_loss
+from rasgd.evaluation import check_evaluations
+from rasgd.fingerprint import difference
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem
 from rasgd.run import one_thread
@@ -62,6 +63,8 @@ def replay(
     if missing or not recorded:
         lacking = f"columns {', '.join(missing)}" if missing else "the description of its run"
         raise ValueError(f"trace must come from a run with record=True, it lacks {lacking}")
+    if not recorded.keys() >= {"fingerprint", "retries"}:
+        raise ValueError("trace was recorded by another version of rasgd, record it again")
     method = methods.find(method)
     check_recorded(problem, method, recorded)
     method_options = method_options or recorded["method_options"]
@@ -125,6 +128,5 @@ def check_recorded(problem: Problem, method: type[Method], recorded: dict) -> No
     for name, value in given.items():
         if value != recorded[name]:
             raise ValueError(f"problem must be the recorded one with {name} {recorded[name]}, got {value}")
-    loss, known = initial_loss(problem, recorded["seeds"][0]), recorded["initial_loss"]
-    if not same_loss(known, loss):
-        raise ValueError(f"problem must be the recorded one, whose loss at the start is {known:.8g}, got {loss:.8g}")
+    if what := difference(recorded["fingerprint"], problem):
+        raise ValueError(f"problem must be the recorded one, {what}")

@@ -14,7 +14,8 @@ import torch
 from rasgd import methods
 from rasgd.checkpoint import Checkpoints, Requests, do_nothing, unpacked_trajectory
 from rasgd.compute_times import ComputeTimes, as_compute_times
-from rasgd.evaluation import check_evaluations, initial_loss
+from rasgd.evaluation import check_evaluations
+from rasgd.fingerprint import problem_fingerprint, times_fingerprint
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem, checked_device
 from rasgd.running import Run
@@ -122,17 +123,28 @@ def simulate(
         replicas_per_pass = problem.replicas_per_pass if backend == "simulator" else len(step_sizes) * len(seeds)
     replicas_per_pass = whole_number("replicas_per_pass", replicas_per_pass)
     passes = split_into_passes(step_sizes, seeds, replicas_per_pass if method.batched else 1)
+    fingerprint = None
+    if record or checkpoint is not None:
+        with one_thread(problem.device):
+            fingerprint = problem_fingerprint(problem, seeds[0])
     requests = contextlib.nullcontext(Requests())
     if checkpoint is not None:
         identity = {name: plain(value) for name, value in arguments.items() if name not in ("times", "backend_options")}
-        identity |= {"method": method.label, "step_sizes": step_sizes, "seeds": seeds, "dim": problem.dim}
-        identity |= {"initial_loss": initial_loss(problem, seeds[0]), "step_size_decay": step_size_decay}
-        identity |= {"compute_times": None if times is None else times.mean.tolist(), "passes": len(passes)}
-        requests = Checkpoints(checkpoint, checkpoint_every, identity)
+        identity |= {
+            "method": method.label,
+            "step_sizes": step_sizes,
+            "seeds": seeds,
+            "num_workers": problem.num_workers,
+        }
+        identity |= {"dim": problem.dim, "dtype": str(problem.dtype), "step_size_decay": step_size_decay}
+        identity |= {"compute_times": None if times is None else times.mean.tolist()}
+        identity |= {"first_durations": None if times is None else times_fingerprint(arguments["times"], until)}
+        identity |= {"replicas_per_pass": min(replicas_per_pass, len(step_sizes) * len(seeds))}
+        requests = Checkpoints(checkpoint, checkpoint_every, problem, fingerprint, identity)
     with requests as asked, one_thread(problem.device):
         result = merge(run_passes(passes, problem, method, arguments, asked, progress, record, measure_weights))
     result.metadata |= {"replicas_per_pass": replicas_per_pass, "step_sizes": step_sizes, "seeds": seeds}
-    result.metadata["step_size_decay"] = step_size_decay
+    result.metadata |= {"step_size_decay": step_size_decay, "fingerprint": fingerprint if record else None}
     result.single = np.ndim(step_size) == 0 and np.ndim(seed) == 0
     if result.statistics["num_updates"] == 0:
         warnings.warn(f"{method.label} made no update within {until:g} s", stacklevel=2)

@@ -204,7 +204,6 @@ class Run:
                 "until": self.until,
                 "eval_every": self.eval_every,
                 "schedule_seed": self.schedule_seed,
-                "initial_loss": float(self.evaluations.done[0][2]["loss"][0]),
                 "departures": self.departures,
                 "retries": self.retries,
             },

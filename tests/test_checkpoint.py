@@ -19,10 +19,10 @@ def quadratic(kind=rasgd.Quadratic):
 
 
 class Interrupted(rasgd.Quadratic):
-    """Sends its own process a signal while it computes a gradient."""
+    """Sends its own process a signal while it computes a gradient; five tell beforehand which problem it is."""
 
     signal = signal.SIGTERM
-    countdown = 20
+    countdown = 25
 
     def gradient(self, worker, x, sample):
         self.countdown -= 1
@@ -59,7 +59,7 @@ def test_a_run_that_is_interrupted_again_and_again_ends_the_same(tmp_path):
     path = tmp_path / "run.checkpoint"
     for _ in range(3):
         problem = quadratic(Interrupted)
-        problem.countdown = 8
+        problem.countdown = 5 + 8
         with pytest.raises(SystemExit):
             run(problem, "shuffled", checkpoint=path)
     assert_same(run(quadratic(), "shuffled", checkpoint=path), run(quadratic(), "shuffled"))
@@ -67,7 +67,7 @@ def test_a_run_that_is_interrupted_again_and_again_ends_the_same(tmp_path):
 
 def test_finished_passes_are_kept(tmp_path):
     path, problem = tmp_path / "run.checkpoint", quadratic(Interrupted)
-    problem.countdown = 100  # within the second pass
+    problem.countdown = 5 + 100  # within the second pass
     with pytest.raises(SystemExit):
         run(problem, checkpoint=path, replicas_per_pass=2)
     assert len(torch.load(path, weights_only=True)["finished"]) == 1
@@ -120,11 +120,48 @@ def test_a_checkpoint_of_another_call_is_refused(tmp_path):
         run(quadratic(), checkpoint=path, seed=[0, 2])
     with pytest.raises(ValueError, match="belongs to another call: method was"):
         run(quadratic(), "asgd", checkpoint=path)
-    changed = quadratic()
-    changed.b += 1
-    changed.mean_b += 1
-    with pytest.raises(ValueError, match="whose loss at the start is"):
-        run(changed, checkpoint=path)
+    with pytest.raises(ValueError, match="belongs to another call: replicas_per_pass was 4, got 2"):
+        run(quadratic(), checkpoint=path, replicas_per_pass=2)
+
+
+def other_problem(change):
+    drawn = quadratic()
+    parts = {"A": drawn.A, "b": drawn.b, "noise_std": drawn.noise_std, "initial_point": drawn.x0}
+    parts |= {name: changed(parts[name]) for name, changed in change.items()}
+    return rasgd.Quadratic(parts.pop("A"), parts.pop("b"), **parts)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"A": lambda A: 2 * A}, "whose loss is"),
+        ({"b": lambda b: b + 1}, "whose loss is"),
+        ({"b": lambda b: torch.as_tensor(b).flip(0)}, "whose worker 0 has a first gradient of norm"),
+        ({"noise_std": lambda std: 5 * std}, "whose worker 0 has a first gradient of norm"),
+    ],
+)
+def test_a_checkpoint_and_a_trace_of_another_problem_are_refused(tmp_path, change, message):
+    """Also where the loss at x⁰ is zero for all of them."""
+    at_zero = {"initial_point": torch.zeros_like}
+    path, problem = tmp_path / "run.checkpoint", other_problem(at_zero)
+    interrupted = Interrupted(problem.A, problem.b, noise_std=problem.noise_std)
+    with pytest.raises(SystemExit):
+        run(interrupted, checkpoint=path)
+    with pytest.raises(ValueError, match=f"another problem.*{message}") as caught:
+        run(other_problem(at_zero | change), checkpoint=path)
+    assert "\n" not in str(caught.value)
+    trace = run(problem, checkpoint=path).trace
+    with pytest.raises(ValueError, match=f"problem must be the recorded one, {message}"):
+        rasgd.replay(other_problem(at_zero | change), "rescaled", trace)
+
+
+def test_a_checkpoint_of_other_compute_times_with_the_same_means_is_refused(tmp_path):
+    path, times = tmp_path / "run.checkpoint", rasgd.NoisyTimes([1, 1, 2, 3, 5])
+    with pytest.raises(SystemExit):
+        run(quadratic(Interrupted), checkpoint=path)
+    with pytest.raises(ValueError, match="belongs to another call: first_durations was") as caught:
+        rasgd.simulate(quadratic(), "rescaled", times.mean, checkpoint=path, **ARGUMENTS)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300 + len(str(path))
 
 
 def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path):

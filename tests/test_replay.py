@@ -148,8 +148,12 @@ def test_a_replay_refuses_what_was_not_recorded():
         rasgd.replay(quadratic(), "minibatch", trace)
     with pytest.raises(ValueError, match="with dim 20, got 21"):
         rasgd.replay(rasgd.random_quadratic(4, 21, 1.0, 0.5), "asgd", trace)
-    with pytest.raises(ValueError, match="whose loss at the start"):
+    with pytest.raises(ValueError, match="problem must be the recorded one, whose loss is"):
         rasgd.replay(rasgd.Quadratic(quadratic().A * 2, quadratic().b, initial_point=quadratic().x0), "asgd", trace)
+    old = trace.copy()
+    old.attrs["rasgd"] = {name: value for name, value in trace.attrs["rasgd"].items() if name != "fingerprint"}
+    with pytest.raises(ValueError, match="trace was recorded by another version of rasgd"):
+        rasgd.replay(quadratic(), "asgd", old)
     with pytest.raises(ValueError, match="the description of its run"):
         rasgd.replay(quadratic(), "asgd", pd.DataFrame({name: trace[name] for name in trace}))
 
