@@ -17,8 +17,8 @@ below ε long before averages over whole cycles do.
 Search: the first B blocks are visited knot by knot, B ∈ {1, 2, 4, 8, 16}, the largest with at most 20,000 phases in
 10B cycles (1 if none is). Later ones are visited at j = 2, 3, 4, 6, 8, 12, … from B on, until M to the 9j is below
 1e-14 (at most a hundred). The blocks between two visited ones may hold a crossing if the smaller average over whole
-cycles at the two, less the larger of the two blocks' sags, is ≤ ε. Then the block in the middle is visited and both
-halves are judged in the same way, down to single blocks.
+cycles at the two, less the larger of the two blocks' sags over 0.1t at the first, is ≤ ε. Then the block in the middle
+is visited and both halves are judged in the same way, down to single blocks.
 
 So nothing is missed within the first 10B cycles, nor later where between two visited blocks averages over whole cycles
 change monotonically, and sags do. They do not while a transient oscillates; a dip between two visited blocks can then
