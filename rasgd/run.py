@@ -123,6 +123,8 @@ def simulate(
         replicas_per_pass = problem.replicas_per_pass if backend == "simulator" else len(step_sizes) * len(seeds)
     replicas_per_pass = whole_number("replicas_per_pass", replicas_per_pass)
     passes = split_into_passes(step_sizes, seeds, replicas_per_pass if method.batched else 1)
+    if backend == "processes" and len(passes) > 1:
+        refuse_several_schedules(method, len(step_sizes) * len(seeds), replicas_per_pass)
     fingerprint = None
     if record or checkpoint is not None:
         with one_thread(problem.device):
@@ -179,6 +181,18 @@ def split_into_passes(steps: list[float], seeds: list[int], replicas_per_pass: i
         return [(steps[i : i + chunk], seeds) for i in range(0, len(steps), chunk)]
     chunks = [seeds[j : j + replicas_per_pass] for j in range(0, len(seeds), replicas_per_pass)]
     return [([step], chunk) for step in steps for chunk in chunks]
+
+
+def refuse_several_schedules(method: type[Method], num_replicas: int, replicas_per_pass: int) -> None:
+    """Passes on a real clock would each have a schedule of their own, and no trace or statistic would hold for all."""
+    if not method.batched:
+        raise ValueError(
+            f"step_size and seed must be single for {method.label} with real processes: its schedule depends on them"
+        )
+    raise ValueError(
+        f"replicas_per_pass must be at least {num_replicas} with real processes, whose schedule never repeats, "
+        f"got {replicas_per_pass}"
+    )
 
 
 @contextlib.contextmanager

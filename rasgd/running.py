@@ -175,7 +175,7 @@ class Run:
             self.record[name].extend(values.tolist())
         self.departures, self.retries = state["departures"], state["retries"]
         self.method_vectors, self.num_arrivals = state["counts"]
-        self.backend.resume(state["time"])
+        self.backend.resume(state["time"], [worker for _, worker, _ in self.departures])
         self.desk.restore(state["desk"])
 
     def measure_memory(self) -> None:

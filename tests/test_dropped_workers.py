@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -104,6 +105,37 @@ def test_an_update_between_arrivals_is_replayed_between_them():
     t = dropping(problem, LeftAlone, [2.0, 4.5], until=10.0, eval_every=0.5)
     assert t.statistics["arrivals"][0] >= 3
     assert_replays(problem, LeftAlone, t)
+
+
+class LeftAndStopped(LeftAlone):
+    """The call is stopped when the worker leaves, and notes who is there when it has gone on."""
+
+    stops = True
+    names: ClassVar[set] = set()
+
+    def receive(self, arrival):
+        self.names.update(process.name for process in multiprocessing.active_children())
+        return super().receive(arrival)
+
+    def leave(self, worker):
+        if self.stops:
+            signal.raise_signal(signal.SIGTERM)
+        return super().leave(worker)
+
+
+def test_a_worker_that_has_left_stays_away_when_the_call_goes_on(tmp_path, monkeypatch):
+    problem = rasgd.Quadratic(np.eye(2), np.eye(2), initial_point=[3.0, 3.0])
+    arguments = dict(times=[2.0, 4.5], until=10.0, eval_every=0.5, checkpoint=tmp_path / "run.checkpoint")
+    with pytest.raises(SystemExit):
+        dropping(problem, LeftAndStopped, **arguments)
+    monkeypatch.setattr(LeftAndStopped, "stops", False)
+    LeftAndStopped.names.clear()
+    t = dropping(problem, LeftAndStopped, **arguments)
+    assert LeftAndStopped.names == {"rasgd worker 0"}
+    assert [worker for _, worker, _ in t.metadata["departures"]] == [1]
+    assert t.statistics["faults"] == []  # since the call went on
+    assert t.statistics["arrivals"][0] >= 3
+    assert_replays(problem, LeftAndStopped, t)
 
 
 @pytest.fixture

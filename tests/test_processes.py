@@ -189,6 +189,18 @@ def test_a_refused_call_leaves_no_process_no_memory_and_no_open_file(kind, left)
     assert multiprocessing.active_children() == []
 
 
+class Choosing(rasgd.METHODS["asgd"]):
+    batched = False
+
+
+def test_replicas_that_would_not_share_a_real_schedule_are_refused():
+    arguments = dict(compute_times=TIMES, step_size=[0.01, 0.02], seed=[0, 1], until=4.0, backend="processes")
+    with pytest.raises(ValueError, match=r"replicas_per_pass must be at least 4 with real processes, .* got 3"):
+        rasgd.simulate(small_problem(), "asgd", replicas_per_pass=3, **arguments)
+    with pytest.raises(ValueError, match="step_size and seed must be single for Vanilla ASGD with real processes"):
+        rasgd.simulate(small_problem(), Choosing, **arguments)
+
+
 def test_a_run_leaves_no_process_no_memory_and_no_open_file():
     small_run()
     before = held()

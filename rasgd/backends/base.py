@@ -53,8 +53,11 @@ class Backend(ABC):
             requests: while its `pending` is true, `next_finished` does not wait.
         """
 
-    def resume(self, time: float) -> None:  # noqa: B027, a virtual clock follows its jobs
-        """Sets the clock of a run that goes on at `time` seconds; its jobs in flight are begun again."""
+    def resume(self, time: float, gone: list[int]) -> None:  # noqa: B027, a virtual clock follows its jobs
+        """Sets the clock of a run that goes on at `time` seconds without the workers that have left.
+
+        Its jobs in flight are begun again afterwards.
+        """
 
     def now(self) -> float:
         """Seconds since the run began, where they pass by themselves."""

@@ -157,7 +157,10 @@ class Processes(Backend):
         self.lost, self.tick, self.requests = lost, tick, requests
         self.next_tick = wall.monotonic() + TICK_SECONDS if self.progress else math.inf
 
-    def resume(self, time: float) -> None:
+    def resume(self, time: float, gone: list[int]) -> None:
+        for worker in gone:
+            self.end_worker(worker)
+            self.ready[worker] = False
         self.start = wall.monotonic() - time * self.time_scale
         self.floor = time
 
