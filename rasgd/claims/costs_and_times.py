@@ -69,19 +69,18 @@ def time_ratio(products: Products, settings: dict) -> list[Evidence]:
         own = select(rows, method="rescaled").iloc[0]
         for method in settings["others"]:
             other = select(rows, method=method).iloc[0]
-            name = f"{method}, ‖∇F‖² ≤ {target:g}"
-            if math.isinf(other["time"]) or not other["horizon_is_safe"]:
+            name, replicas = f"{method}, ‖∇F‖² ≤ {target:g}", int(other["replicas"])
+            if np.isfinite([own["time_exact"], other["time_exact"]]).all():
+                evidence.append(exact(name, own["time_exact"] / other["time_exact"]))
+            elif math.isinf(other["time"]) or not other["horizon_is_safe"]:
                 raise MissingNumbersError(f"{name} is not reached, or too late to trust the horizon")
-            replicas = int(other["replicas"])
-            if math.isinf(own["time"]):  # then the ratio is at least that of the horizon to the other's time
+            elif math.isinf(own["time"]):  # then the ratio is at least that of the horizon to the other's time
                 least = own["horizon"] / other["time"]
                 ends = (own["horizon"] / other["time_high"], own["horizon"] / other["time_low"])
                 bound = from_interval(f"{name}, > {own['horizon']:g} s", least, *ends, replicas, logarithmic=True)
                 evidence.append(replace(bound, at_least=True))
             elif not own["horizon_is_safe"]:
                 raise MissingNumbersError(f"rescaled reaches {target:g} too late to trust the horizon")
-            elif np.isfinite([own["time_exact"], other["time_exact"]]).all():
-                evidence.append(exact(name, own["time_exact"] / other["time_exact"]))
             else:
                 evidence.append(
                     Evidence(

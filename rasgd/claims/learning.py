@@ -33,11 +33,12 @@ def dose_response(products: Products, settings: dict) -> list[Evidence]:
         ratios[case] = both[above] / both[below]
     evidence = []
     for smaller, larger in zip(settings["cases"], settings["cases"][1:], strict=False):
-        if not ratios[smaller].index.equals(ratios[larger].index):
+        shared = ratios[smaller].index.intersection(ratios[larger].index)
+        if shared.empty:
             raise MissingNumbersError(f"{smaller} and {larger} were not run on the same seeds")
-        clusters = ratios[larger].index.get_level_values("schedule_seed")
+        clusters = shared.get_level_values("schedule_seed")
         name = f"{metric}, {above} / {below}: {larger} over {smaller}"
-        evidence.append(paired_ratio(name, ratios[larger], ratios[smaller], clusters=clusters))
+        evidence.append(paired_ratio(name, ratios[larger][shared], ratios[smaller][shared], clusters=clusters))
     return evidence
 
 
