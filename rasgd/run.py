@@ -62,7 +62,8 @@ def simulate(
         backend: "simulator" (virtual clock) or "processes" (real workers on the wall clock).
         record: keep the trace of all arrivals.
         device: "cpu" or "cuda"; None leaves the problem where it is.
-        replicas_per_pass: replicas computed together (default: the problem's). Part of what fixes the last bit.
+        replicas_per_pass: replicas computed together (default: the problem's; all with real processes, whose schedule
+            never repeats). Part of what fixes the last bit.
         progress: called with the fraction done at every evaluation.
         backend_options: options of the processes backend, such as time_scale; see `rasgd.backends.processes.Processes`.
         checkpoint: file that keeps the state of the run, written every so often and on SIGINT or SIGTERM, which then
