@@ -95,6 +95,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 endif
 $(STAMP): pyproject.toml requirements.txt constraints.txt
 	@$(check_python)
-	$(PYTHON) -m venv --clear .venv
+	rm -rf .venv # where it is a link, what it points to stays
+	$(PYTHON) -m venv .venv
 	$(IN_VENV) python -m pip install --requirement requirements.txt
 	@echo "$(CURDIR)" > $@

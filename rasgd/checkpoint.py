@@ -162,10 +162,10 @@ def packed(name: str, value):
     Raises:
         ValueError: naming the attribute that holds anything else.
     """
+    if isinstance(value, np.generic):  # asked first: np.float64 is a float, too
+        return value.item()
     if value is None or isinstance(value, torch.Tensor | int | float | str):
         return value
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, list):
         return [packed(name, entry) for entry in value]
     if isinstance(value, tuple):

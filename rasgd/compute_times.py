@@ -204,5 +204,26 @@ def permuted(seconds: Sequence[float], seed: int = 0) -> np.ndarray:
 
 
 def as_compute_times(compute_times) -> ComputeTimes:
-    """Seconds per worker become `FixedTimes`; a `ComputeTimes` is returned as it is."""
-    return compute_times if isinstance(compute_times, ComputeTimes) else FixedTimes(compute_times)
+    """Seconds per worker become `FixedTimes`; a `ComputeTimes` is returned with its means checked."""
+    if not isinstance(compute_times, ComputeTimes):
+        return FixedTimes(compute_times)
+    law = type(compute_times).__name__
+    if not isinstance(getattr(compute_times, "mean", None), np.ndarray):
+        raise ValueError(f"{law}.mean must be an array of seconds, one per worker")
+    checked_times(compute_times.mean)
+    return compute_times
+
+
+def checked_duration(times: ComputeTimes, worker: int, k: int, start: float) -> float:
+    """Seconds that the worker's k-th gradient takes, infinite for one that never arrives.
+
+    Raises:
+        ValueError: if the law gives anything but a positive number.
+    """
+    given = times.duration(worker, k, start)
+    if not (isinstance(given, float | int | np.number) and given > 0):
+        raise ValueError(
+            f"{type(times).__name__}.duration must be a positive number of seconds, got {given!r} "
+            f"for gradient {k} of worker {worker}"
+        )
+    return float(given)

@@ -16,9 +16,7 @@ ROOTS = (
     "tuning",
     "experiment",
     "data_preparation",
-    "problems.logistic",
-    "problems.network",
-    "problems.quadratic",
+    *(f"problems.{path.stem}" for path in sorted((PACKAGE / "problems").glob("[!_]*.py"))),
 )
 
 

@@ -211,7 +211,7 @@ def one_thread(device: torch.device):
 
 def check_times(times: ComputeTimes, num_workers: int, until: float) -> None:
     if times.num_workers != num_workers:
-        raise ValueError(f"compute_times must be {num_workers} as the problem has, got {times.num_workers}")
+        raise ValueError(f"compute_times must be for the problem's {num_workers} workers, got {times.num_workers}")
     if until < times.mean.min():
         raise ValueError(
             f"until must be at least the fastest worker's {times.mean.min():g} seconds per gradient, got {until:g}"

@@ -15,7 +15,7 @@ from rasgd.backends.base import Backend, Desk
 from rasgd.backends.faults import WorkerFailure
 from rasgd.backends.recording import Recording
 from rasgd.backends.simulator import Simulator
-from rasgd.checkpoint import Requests, method_state, restore_method
+from rasgd.checkpoint import Requests, method_state, packed, restore_method
 from rasgd.compute_times import ComputeTimes, FixedTimes
 from rasgd.evaluation import Evaluations, evaluation_times
 from rasgd.methods import short_name
@@ -53,6 +53,11 @@ class Run:
                 f"on_fault must be 'restart' or 'fail' for {method.label}, which needs every worker, got 'drop'"
             )
         initial = torch.stack([problem.initial_point(seed) for seed in seeds])
+        if initial.shape[1:] != (problem.dim,):
+            raise ValueError(
+                f"initial_point of {type(problem).__name__} must have {problem.dim} coordinates, the problem's dim, "
+                f"got shape {list(initial.shape[1:])}"
+            )
         x0 = initial.repeat(len(step_sizes), 1)
         steps = torch.tensor([[step] for step, _ in self.replicas], dtype=problem.dtype, device=problem.device)
         self.backend: Backend
@@ -125,6 +130,11 @@ class Run:
         while not requests.pending and (finished := next_finished(until)) is not None:
             worker, k, gradient, time, duration = finished
             updates = method.updates
+            if k == 0 and (gradient.shape != method.x.shape or gradient.dtype != method.x.dtype):
+                raise ValueError(
+                    f"gradient of {type(self.problem).__name__} must have the shape and type of x, "
+                    f"{list(method.x.shape)} {method.x.dtype}, got {list(gradient.shape)} {gradient.dtype}"
+                )
             delay = desk.finish(worker, updates, time)
             jobs = method.receive(Arrival(worker, gradient, delay, time, duration))
             if method.updates > updates + 1:
@@ -158,7 +168,7 @@ class Run:
             "time": self.backend.now(),
             "mean_times": self.times.mean.tolist(),
             "method": method_state(self.method),
-            "desk": self.desk.state(),
+            "desk": packed("desk", self.desk.state()),
             "evaluations": self.evaluations.state(),
             "record": {name: torch.from_numpy(np.array(values)) for name, values in self.record.items()},
             "departures": self.departures,

@@ -46,6 +46,8 @@ def effective_weights(
         mean_times: seconds per gradient, by which workers are grouped.
         departures: workers that left, each as [number of arrivals before, worker, time].
     """
+    if not len(arrivals["worker"]):
+        return None
     n = len(mean_times)
     num_groups = min(n, MAX_WEIGHT_GROUPS)
     group_of = np.empty(n, dtype=np.int64)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import rasgd
+from rasgd.checkpoint import packed
 from rasgd.methods import METHODS
 
 ARGUMENTS = dict(step_size=[0.01, 0.05], seed=[0, 1], until=40.0, eval_every=4.0, record=True)
@@ -194,3 +195,10 @@ class Hoarder(rasgd.METHODS["asgd"]):
 def test_state_that_cannot_be_kept_is_named(tmp_path):
     with pytest.raises(ValueError, match="attribute seen must be made of tensors"):
         run(quadratic(Interrupted), Hoarder, checkpoint=tmp_path / "run.checkpoint")
+
+
+def test_numbers_of_numpy_are_kept_as_plain_ones(tmp_path):
+    state = packed("state", {"scale": [np.float64(0.5), (np.int64(3), None)], "table": torch.ones(2)})
+    torch.save(state, tmp_path / "state")
+    assert torch.load(tmp_path / "state", weights_only=True)["scale"] == [0.5, (3, None)]
+    assert type(state["scale"][0]) is float

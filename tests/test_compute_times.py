@@ -171,3 +171,37 @@ def test_a_missing_column_and_an_unknown_way_to_go_on_are_named():
 def test_a_number_of_workers_that_is_none_is_refused(make):
     with pytest.raises(ValueError, match=r"^num_.* must be a whole number"):
         make()
+
+
+class Law(rasgd.ComputeTimes):
+    """Fixed times of two workers that give whatever a test asks for."""
+
+    def __init__(self, given=1.0, mean=(1.0, 2.0)):
+        self.mean, self.given = np.array(mean), given
+
+    def duration(self, worker, k, start):
+        return self.given
+
+
+@pytest.mark.parametrize("given", [0, -1.0, math.nan, None, "1"])
+def test_a_law_that_gives_no_positive_seconds_is_told_so_in_one_line(given):
+    problem = rasgd.random_quadratic(num_workers=2, dim=2, noise=0.0, heterogeneity=1.0)
+    with pytest.raises(ValueError, match=r"Law\.duration must be a positive number of seconds, got .* of worker 0"):
+        rasgd.simulate(problem, "asgd", Law(given), 0.1, until=5.0)
+
+
+def test_means_of_a_law_are_checked_like_given_times():
+    problem = rasgd.random_quadratic(num_workers=2, dim=2, noise=0.0, heterogeneity=1.0)
+    with pytest.raises(ValueError, match="compute_times must be positive finite seconds, got nan for worker 1"):
+        rasgd.simulate(problem, "asgd", Law(mean=[1.0, math.nan]), 0.1, until=5.0)
+    broken = Law()
+    broken.mean = [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"Law\.mean must be an array"):
+        rasgd.simulate(problem, "asgd", broken, 0.1, until=5.0)
+
+
+def test_a_run_in_which_nothing_arrives_says_that_no_update_was_made():
+    problem = rasgd.random_quadratic(num_workers=1, dim=2, noise=0.0, heterogeneity=0.0)
+    with pytest.warns(UserWarning, match="made no update"):
+        t = rasgd.simulate(problem, "asgd", Law(50.0, [1.0]), 0.1, until=5.0)
+    assert t.statistics["num_updates"] == 0 and t.statistics["effective_weights"] is None

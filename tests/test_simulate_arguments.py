@@ -84,12 +84,14 @@ def test_a_bad_option_is_named_in_one_line(method, name, values):
         refusal(lambda value=value: rasgd.simulate(**{**GOOD, "method": method, name: value}), f"{name} must be")
 
 
-@pytest.mark.parametrize("method", list(rasgd.METHODS))
-def test_an_option_of_another_method_is_refused_and_the_methods_own_are_listed(method):
-    own = {
-        "malenia": ["S"], "rennala": ["S"], "ringleader": ["restart"], "ringmaster": ["R", "abort"], "fedbuff": ["K"],
-        "ca2fl": ["K"], "concurrent": ["assignment"], "shuffled": ["assignment"],
-    }.get(method, [])  # fmt: skip
+OWN_OPTIONS = {
+    "rescaled": [], "malenia": ["S"], "rennala": ["S"], "ringleader": ["restart"], "ringmaster": ["R", "abort"],
+    "fedbuff": ["K"], "ca2fl": ["K"], "concurrent": ["assignment"], "shuffled": ["assignment"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "own"), OWN_OPTIONS.items())
+def test_an_option_of_another_method_is_refused_and_the_methods_own_are_listed(method, own):
     foreign = "S" if "S" not in own else "K"
     message = refusal(lambda: rasgd.simulate(**{**GOOD, "method": method, foreign: 3}), repr(foreign), "not an option")
     assert message.endswith(f"allowed: {', '.join(own) or 'none'}")

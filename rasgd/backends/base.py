@@ -117,6 +117,8 @@ class Desk:
                 continue
             if point == "current":
                 handed = (x, updates)
+            elif point != "held":
+                raise ValueError(f"the point of a job must be 'current' or 'held', got {point!r} for worker {worker}")
             elif self.busy[worker] is not None:
                 raise ValueError(f"a job with point 'held' was issued to worker {worker}, which is busy")
             elif self.held[worker] is None:

@@ -18,7 +18,7 @@ from rasgd.backends.crew import Crew, refuse_unguarded_main
 from rasgd.backends.faults import Faults, Silence, WorkerFailure
 from rasgd.backends.shipment import Shipment
 from rasgd.backends.slots import GradientSlots, PointSlots, Slots
-from rasgd.compute_times import ComputeTimes, FixedTimes
+from rasgd.compute_times import ComputeTimes, FixedTimes, checked_duration
 from rasgd.problems.base import Problem
 
 LATE_SECONDS = 0.05  # how long an evaluation waits for arrivals that are due before it and still under way
@@ -178,7 +178,7 @@ class Processes(Backend):
         if self.emulated:
             reported, deadline = self.nominal[worker]
             base = deadline if job.start == reported else job.start
-            self.durations[worker] = self.compute_times.duration(worker, job.k, base)
+            self.durations[worker] = checked_duration(self.compute_times, worker, job.k, base)
             self.due[worker] = base + self.durations[worker]
         self.jobs[worker] = job
         if self.sent[worker] is None and self.ready[worker]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 
 from rasgd.backends.base import Backend, Finished, StartedJob
-from rasgd.compute_times import ComputeTimes
+from rasgd.compute_times import ComputeTimes, checked_duration
 from rasgd.problems.base import Problem, Samples
 
 
@@ -25,7 +25,7 @@ class Simulator(Backend):
 
     def begin(self, job: StartedJob) -> None:
         worker, k, point, start = job
-        duration = self.compute_times.duration(worker, k, start)
+        duration = checked_duration(self.compute_times, worker, k, start)
         self.jobs[worker] = (k, point, duration)
         heappush(self.events, (start + duration, worker, k))
 

@@ -71,6 +71,8 @@ def find(method: str | type[Method]) -> type[Method]:
         ValueError: for an unknown name or a class that does not say what it does with an arrival.
     """
     if isinstance(method, type) and issubclass(method, Method) and not inspect.isabstract(method):
+        if not isinstance(getattr(method, "label", None), str):
+            raise ValueError(f"method {method.__name__} must have a label, the name in legends and tables")
         return method
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)} or a Method class, got {method!r}")

@@ -52,5 +52,5 @@ rule verify:
         "Printing the ledger; a claim that fails fails this"
     shell:
         "python -m rasgd.claims print {input.claims:q} && "
-        "python -m pytest -q -p no:cacheprovider --override-ini addopts= tests/claims "
+        "python -m pytest -q --tb=line -p no:cacheprovider --override-ini addopts= tests/claims "
         "--ledger {input.claims:q} --scale {params.scale} 2>&1 | tee {log:q}"
