@@ -171,7 +171,7 @@ def score_times(curves, targets: Sequence[float], last: float) -> dict[float, tu
     """
     scores = {}
     for step, rows in curves.groupby("step_size"):
-        table = rows.pivot_table(index="time", columns=["schedule_seed", "seed"], values="grad_norm_sq", dropna=False)
+        table = rows.pivot(index="time", columns=["schedule_seed", "seed"], values="grad_norm_sq")
         mean = table.mean(axis=1, skipna=False).to_numpy()
         times = table.index.to_numpy()
         if times[-1] < last or not np.isfinite(mean[-1]):

@@ -139,3 +139,10 @@ def test_the_trailing_mean_forgets_a_huge_beginning():
     assert tuning.time_to_target(times, values, 1.0) == math.inf and tuning.time_to_target(times, values, 2.0) == 3.0
     rising = values[::-1]
     assert tuning.trailing_mean(times, rising)[49] == 2.0
+
+
+def test_seeds_of_different_schedules_are_scored_together():
+    table = curves({(0.1, s): [9.0, 5.0, 1.0, 1.0, 1.0] for s in range(4)})
+    table["schedule_seed"] = table["seed"]  # every schedule has a seed of its own
+    assert tuning.score_times(table, [2.0], 40.0) == {0.1: ((20.0, 1.0),)}
+    assert tuning.score_losses(table, 40.0, 40.0) == {0.1: ((1.0, 0.0),)}
