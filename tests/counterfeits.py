@@ -86,14 +86,12 @@ def times_and_effects() -> pd.DataFrame:
             for epsilon in EPSILONS:
                 value = 1 + 3 * np.sqrt(epsilon)
                 rows.append((effect, name, epsilon, value, value * 0.99, value * 1.01, 1.0, *[np.nan] * 3, 12))
-    for method, limit, step in (("rescaled", 1, 1e-4), ("shuffled", 1, 2.5e-3), ("concurrent", 10, 2.5e-3)):
-        for factor in (2 if method == "shuffled" else 4, 1):
-            value = limit * (1 + step * factor)
+    for method, limit in (("rescaled", 1), ("shuffled", 1), ("concurrent", 10)):
+        for step in (0.01, 0.0):
+            value = limit * (1 + step)
             half = 0.0 if method == "rescaled" else 0.01 * limit
             count = 1 if method == "rescaled" else 12
-            rows.append(
-                ("floor", LABELS[method], step * factor, value, value - half, value + half, limit, *[np.nan] * 3, count)
-            )
+            rows.append(("floor", LABELS[method], step, value, value - half, value + half, limit, *[np.nan] * 3, count))
     columns = ["panel", "series", "x", "value", "low", "high", "predicted"]
     columns += ["simulated", "simulated_low", "simulated_high", "replicas"]
     return pd.DataFrame([(*row, *[np.nan] * (len(columns) - len(row))) for row in rows], columns=columns)
@@ -361,9 +359,7 @@ def rescaled_and_concurrent_swapped(products: dict) -> None:
     names = {LABELS["rescaled"]: LABELS["concurrent"], LABELS["concurrent"]: LABELS["rescaled"]}
     floor = table["panel"] == "floor"
     table.loc[floor, "series"] = table.loc[floor, "series"].replace(names)
-    steps = {2.5e-3: 1e-4, 1e-2: 4e-4, 1e-4: 2.5e-3, 4e-4: 1e-2}
     moved = floor & table["series"].isin(list(names))
-    table.loc[moved, "x"] = table.loc[moved, "x"].map(steps)
     table.loc[moved, "predicted"] = table.loc[moved, "series"].map(
         {LABELS["rescaled"]: 1.0, LABELS["concurrent"]: 10.0}
     )

@@ -194,3 +194,18 @@ def test_exact_times_collapse_at_the_smallest_target(tmp_path):
     # lower-order terms are of relative order √ε
     np.testing.assert_allclose(tuned["over_rescaled"], tuned["predicted_ratio"], rtol=0.02)
     assert tuned.loc[tuned["method"] == "rescaled", "scaled"].pipe(np.ptp) < 0.01
+
+
+def test_ratios_are_extrapolated_along_a_line_replica_by_replica():
+    ratios, steps = script("exact_ratios"), np.array([0.04, 0.02, 0.01])
+    weights = ratios.extrapolation(steps)
+    np.testing.assert_allclose(weights @ (1 + 3 * steps), [1.0])
+    assert ratios.extrapolation(steps[:1]).shape == (0, 1)
+    # What schedules have in common at both steps cancels in the ratio's error where it moves both alike.
+    common = np.exp(0.1 * np.random.default_rng(0).normal(size=12))
+    above, below = (1 + 3 * steps)[:, None] * common, np.ones((3, 12)) * common
+    values, widths = ratios.ratio_of_means(above, below, weights)
+    np.testing.assert_allclose(values, [*(1 + 3 * steps), 1.0])
+    np.testing.assert_allclose(widths, 0, atol=1e-12)
+    values, widths = ratios.ratio_of_means(above[:, :1], below[:, :1], weights)
+    assert values[-1] == pytest.approx(1.0) and not widths.any()

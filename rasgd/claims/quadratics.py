@@ -143,24 +143,17 @@ def monotone_effects(products: Products, settings: dict) -> list[Evidence]:
 
 
 def floor_ratio(products: Products, settings: dict) -> list[Evidence]:
-    """floor(ζ)/floor(0) over its predicted limit, at a step or extrapolated from two steps to none.
-
-    What is left at a small step is proportional to it. The runs at two steps share schedules and samples; that they
-    are treated as independent makes the error of the extrapolation larger than it is.
-    """
+    """floor(ζ)/floor(0) over its predicted limit, at a step or, where that is 0, extrapolated to none."""
     evidence = []
-    for name, steps in settings["step_sizes"].items():
-        rows = [select(panel(products, "floor"), series=name, x=step).iloc[0] for step in steps]
-        weights = [1.0] if len(rows) == 1 else [steps[1] / (steps[1] - steps[0]), steps[0] / (steps[0] - steps[1])]
-        limit = rows[0]["predicted"]
-        value = sum(weight * row["value"] for weight, row in zip(weights, rows, strict=True))
-        half = math.hypot(*(weight * (row["high"] - row["low"]) / 2 for weight, row in zip(weights, rows, strict=True)))
-        label = f"{name}: {value:.3g} for {limit:.3g}"
-        if half == 0:
-            evidence.append(exact(label, value / limit, 1.0))
+    for name, step in settings["step_sizes"].items():
+        row = select(panel(products, "floor"), series=name, x=step).iloc[0]
+        limit = row["predicted"]
+        value, low, high = (row[column] / limit for column in ("value", "low", "high"))
+        label = f"{name}: {row['value']:.3g} for {limit:.3g}"
+        if low == high:
+            evidence.append(exact(label, value, 1.0))
         else:
-            ends = ((value - half) / limit, (value + half) / limit)
-            evidence.append(from_interval(label, value / limit, *ends, int(rows[0]["replicas"]), 1.0))
+            evidence.append(from_interval(label, value, low, high, int(row["replicas"]), 1.0))
     return evidence
 
 

@@ -24,8 +24,8 @@ def compute_lower_order(settings: dict, path_to_ratios: str, path_to_floors: str
         path_to_ratios: CSV with one row per effect (heterogeneity, staleness, slowest), parameter (ζ, ζ, τ_max) and ε;
             measured is the median over instances, low and high their range, predicted the limit as ε → 0.
             replicas counts them.
-        path_to_floors: CSV with one row per method and step; measured is floor(ζ)/floor(0) with its 95 % interval,
-            exact where low = high, predicted the limit as the step vanishes.
+        path_to_floors: CSV with one row per method and step, 0 being the limit of small ones; measured is
+            floor(ζ)/floor(0) with its 95 % interval, exact where low = high, predicted the limit as the step vanishes.
     """
     saving.save_csv(time_ratios(settings), path_to_ratios)
     saving.save_csv(pd.concat([floor_ratios(settings, m) for m in settings["floor"]["methods"]]), path_to_floors)
@@ -74,17 +74,18 @@ def quadratic(settings: dict, zeta: float, seed: int) -> DiagonalQuadratic:
 
 
 def floor_ratios(settings: dict, method: str) -> pd.DataFrame:
-    """floor(ζ)/floor(0) at every step size, for one instance."""
+    """floor(ζ)/floor(0) of one instance at every step size and, extrapolated from the two smallest, at none."""
     runs, times, seed = settings["floor"], settings["compute_times"], settings["instance_seeds"][0]
     both = [quadratic(settings, zeta, seed) for zeta in (runs["heterogeneity"], 0.0)]
     exact = method == "rescaled"
     steps = np.sort(runs["step_sizes"] + runs["exact_step_sizes"] * exact)[::-1]
     if exact:
         with_zeta, without = (stationary.stationary_error(q.instance(), times, method, steps).total for q in both)
-        measured, width = with_zeta / without, 0.0
+        with_zeta, without = with_zeta[:, None], without[:, None]
     else:
         with_zeta, without = (simulated_floors(q, times, method, steps, runs) for q in both)
-        measured, width = ratio_of_means(with_zeta, without)
+    measured, width = ratio_of_means(with_zeta, without, extrapolation(steps))
+    steps = np.append(steps, [0.0] * (len(measured) - len(steps)))
     # Gradients of workers drawn independently have variance σ² + ζ²; in permutations their differences cancel.
     excess = (runs["heterogeneity"] / settings["noise"]) ** 2 if method == "concurrent" else 0.0
     return pd.DataFrame(
@@ -111,13 +112,34 @@ def simulated_floors(
     return np.stack(columns, axis=1)
 
 
-def ratio_of_means(above: np.ndarray, below: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ratio of two paired means over the last axis and half its 95 % interval, by the jackknife."""
+def extrapolation(steps: np.ndarray) -> np.ndarray:
+    """Weights of the values at decreasing step sizes in the line through the last two at no step, `[1, steps]`.
+
+    What is left at a small step is proportional to it. With one step there is no line: `[0, 1]`.
+    """
+    if len(steps) < 2:
+        return np.zeros((0, len(steps)))
+    weights = np.zeros((1, len(steps)))
+    weights[0, -2:] = np.array([-steps[-1], steps[-2]]) / (steps[-2] - steps[-1])
+    return weights
+
+
+def ratio_of_means(above: np.ndarray, below: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ratios of paired means over the last axis and half their 95 % intervals, by the jackknife.
+
+    Args:
+        above, below: `[rows, replicas]`; one replica is exact.
+        weights: of combinations of the ratios, which follow them, `[combinations, rows]`.
+    """
     count = above.shape[1]
+    ratios = above.mean(axis=1) / below.mean(axis=1)
+    values = np.append(ratios, weights @ ratios)
+    if count == 1:
+        return values, np.zeros_like(values)
     left_out = [(table.sum(axis=1, keepdims=True) - table) / (count - 1) for table in (above, below)]
-    ratios = left_out[0] / left_out[1]
-    error = np.sqrt((count - 1) * ratios.var(axis=1))
-    return above.mean(axis=1) / below.mean(axis=1), students_t.ppf(0.975, count - 1) * error
+    without_one = left_out[0] / left_out[1]
+    error = np.sqrt((count - 1) * np.vstack([without_one, weights @ without_one]).var(axis=1))
+    return values, students_t.ppf(0.975, count - 1) * error
 
 
 if "snakemake" in globals():

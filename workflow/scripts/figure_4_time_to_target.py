@@ -54,7 +54,8 @@ def draw_time_to_target(
         for column, (panel, (title, axis)) in enumerate(EFFECT_PANELS.items()):
             axes = figure.add_subplot(grid[1, 3 * column : 3 * column + 3], sharey=None if panel == "floor" else shared)
             shared = shared or axes
-            draw_panel(axes, drawn[drawn["panel"] == panel], title, axis, logarithmic=True)
+            some = drawn[(drawn["panel"] == panel) & (drawn["x"] > 0)]  # an axis of logarithms has no room for 0
+            draw_panel(axes, some, title, axis, logarithmic=True)
         saving.save_figure(figure, path_stem, drawn, caption)
 
 
