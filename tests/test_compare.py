@@ -190,3 +190,13 @@ def test_products_that_a_run_may_have_written_are_not_kept_as_committed(checkout
     assert "Warning" in capsys.readouterr().out
     assert comparison.main([]) == 1
     assert "Nothing to compare with" in capsys.readouterr().out
+
+
+def test_verdicts_on_other_seeds_are_not_expected_of_a_reproduction(checkout):
+    write(checkout / "paper_figures/claims_stability.csv", "id,verdict\na,holds\n", seconds=1000)
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "Verdicts")
+    products = Path("paper_figures")
+    assert "claims_stability.csv" not in comparison.read_head(products)
+    assert "claims_stability.csv" not in comparison.read_folder(products)
+    assert "claims_stability.csv" not in comparison.untouched_files(products, since=2000)
