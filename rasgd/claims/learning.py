@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rasgd.claims.products import MissingNumbersError, Products, product, select
 from rasgd.claims.statistics import Evidence, paired_difference, paired_ratio
 
@@ -24,22 +26,25 @@ def end_ratio(products: Products, settings: dict) -> list[Evidence]:
 
 
 def dose_response(products: Products, settings: dict) -> list[Evidence]:
-    """By what factor the ratio of a metric between two methods grows from one case to the next, seed by seed."""
+    """By what factor the ratio of a metric between two methods grows per factor of e in the dose, seed by seed.
+
+    The slope of the logarithm against that of the dose, by least squares over all doses: the test for a trend, which
+    has the power that steps between neighbours lack.
+    """
     rows = select(product(products, settings["product"]), **settings.get("where", {}))
     metric, above, below = settings["pair"]
-    ratios = {}
-    for case in settings["cases"]:
+    logs = []
+    for case in settings["doses"]:
         both = paired(select(rows, case=case), metric, above, below)
-        ratios[case] = both[above] / both[below]
-    evidence = []
-    for smaller, larger in zip(settings["cases"], settings["cases"][1:], strict=False):
-        shared = ratios[smaller].index.intersection(ratios[larger].index)
-        if shared.empty:
-            raise MissingNumbersError(f"{smaller} and {larger} were not run on the same seeds")
-        clusters = shared.get_level_values("schedule_seed")
-        name = f"{metric}, {above} / {below}: {larger} over {smaller}"
-        evidence.append(paired_ratio(name, ratios[larger][shared], ratios[smaller][shared], clusters=clusters))
-    return evidence
+        logs.append(np.log(both[above] / both[below]))
+        if not logs[0].index.equals(logs[-1].index):
+            raise MissingNumbersError(f"{case} was not run on the same seeds as the others")
+    doses = np.log(list(settings["doses"].values()))
+    centred = doses - doses.mean()
+    slopes = centred @ np.stack(logs) / (centred @ centred)
+    clusters = logs[0].index.get_level_values("schedule_seed")
+    name = f"{metric}, {above} / {below}, per factor of e"
+    return [paired_ratio(name, np.exp(slopes), np.ones_like(slopes), clusters=clusters)]
 
 
 def end_gap(products: Products, settings: dict) -> list[Evidence]:
