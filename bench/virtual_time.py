@@ -12,7 +12,7 @@ import torch
 
 import rasgd
 from bench.report import Row, processor_seconds, table
-from rasgd import datasets, partition
+from rasgd.data import datasets, partition
 from rasgd.problems.base import Samples
 
 REPETITIONS = 5

@@ -14,8 +14,8 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
-    "rasgd.run": ("simulate",),
-    "rasgd.replaying": ("replay",),
+    "rasgd.simulation.simulate": ("simulate",),
+    "rasgd.simulation.replay": ("replay",),
     "rasgd.trace": ("read_trace", "write_trace"),
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),
     "rasgd.methods": ("METHODS", "Arrival", "Job", "Method"),
@@ -23,7 +23,11 @@ _HOMES = {
     "rasgd.compute_times": ("ComputeTimes", "FixedTimes", "NoisyTimes", "RecordedTimes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-_MODULES = ("compute_times", "datasets", "methods", "partition", "problems", "theory", "tracking", "tuning")
+_MODULES = {
+    **{name: f"rasgd.{name}" for name in ("compute_times", "methods", "problems", "theory", "tracking")},
+    **{name: f"rasgd.data.{name}" for name in ("datasets", "partition")},
+    "tuning": "rasgd.experiments.tuning",
+}
 
 __all__ = [*_HOME_OF, *_MODULES, "__version__"]
 
@@ -32,7 +36,7 @@ def __getattr__(name: str):
     if name in _HOME_OF:
         value = getattr(importlib.import_module(_HOME_OF[name]), name)
     elif name in _MODULES:
-        value = importlib.import_module(f"rasgd.{name}")
+        value = importlib.import_module(_MODULES[name])
     else:
         raise AttributeError(f"module 'rasgd' has no attribute {name!r}")
     globals()[name] = value

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rasgd.files import replacing
-from rasgd.schedule import RECORD_COLUMNS
+from rasgd.simulation.statistics import RECORD_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd

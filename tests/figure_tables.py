@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 import rasgd
-from rasgd import experiment, partition
+from rasgd.data import partition
+from rasgd.experiments import settings as experiment
 from rasgd.trace import write_trace
 
 ROOT = Path(__file__).parents[1]

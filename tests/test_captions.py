@@ -7,7 +7,7 @@ import sys
 import pytest
 from figure_tables import ROOT, SCRIPTS, SETTINGS
 
-from rasgd import experiment
+from rasgd.experiments import settings as experiment
 from rasgd.figures import captions, saving
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import rasgd
-from rasgd.checkpoint import packed
 from rasgd.methods import METHODS
+from rasgd.simulation.checkpoint import packed
 
 ARGUMENTS = dict(step_size=[0.01, 0.05], seed=[0, 1], until=40.0, eval_every=4.0, record=True)
 OPTIONS = {"ringmaster": {"R": 3, "abort": True}, "ringleader": {"restart": "current"}, "malenia": {"S": 9}}
@@ -104,7 +104,7 @@ def test_an_interrupt_from_the_keyboard_is_passed_on_and_handlers_are_restored(t
 
 
 def test_checkpoints_are_written_now_and_then(tmp_path, monkeypatch):
-    from rasgd.checkpoint import Checkpoints
+    from rasgd.simulation.checkpoint import Checkpoints
 
     saved, save = [], Checkpoints.save
     monkeypatch.setattr(Checkpoints, "save", lambda self, state: (saved.append(state), save(self, state)))

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from rasgd import claims
 from rasgd.claims import statistics, writing
 from rasgd.claims.__main__ import main
-from rasgd.claims.seeds import with_other_seeds
 from rasgd.claims.statistics import Evidence, Margin
+from rasgd.experiments.seeds import with_other_seeds
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow/schemas/claims.schema.yaml"

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rasgd import dataset_sources, datasets
-from rasgd.datasets import CorruptedData, DatasetUnavailable
+from rasgd.data import datasets
+from rasgd.data import sources as dataset_sources
+from rasgd.data.datasets import CorruptedData, DatasetUnavailable
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "dataset.py"
 FILES = (

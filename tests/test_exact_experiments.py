@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from rasgd import experiment, theory
+from rasgd import theory
 from rasgd.compute_times import FixedTimes
+from rasgd.experiments import settings as experiment
+from rasgd.experiments.tuned_time import crossings, tuned_time
 from rasgd.problems import chain as chains
-from rasgd.run import simulate
+from rasgd.simulation.simulate import simulate
 from rasgd.theory import worst_case
-from rasgd.tuned_time import crossings, tuned_time
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = experiment.read_yaml(ROOT / "workflow/schemas/theory.schema.yaml")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from rasgd import experiment
+from rasgd.experiments import settings as experiment
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = experiment.read_yaml(ROOT / "workflow/schemas/experiment.schema.yaml")

@@ -6,7 +6,7 @@ import pytest
 from figure_tables import PROBLEM, ROOT, SETTINGS, draw_all, grid_rows, script
 
 import rasgd
-from rasgd import experiment
+from rasgd.experiments import settings as experiment
 from rasgd.methods import METHODS
 
 

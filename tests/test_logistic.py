@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rasgd
-from rasgd import data_preparation, datasets, experiment, partition
+from rasgd.data import datasets, partition
+from rasgd.data import preparation as data_preparation
+from rasgd.experiments import settings as experiment
 
 FEATURES, CLASSES, SIZES = 6, 4, (5, 9, 7)
 N, DIM = len(SIZES), (FEATURES + 1) * CLASSES

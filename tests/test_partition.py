@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rasgd import datasets, partition
 from rasgd.compute_times import FixedTimes
+from rasgd.data import datasets, partition
 
 SCRIPT = Path(__file__).parents[1] / "workflow" / "scripts" / "partition.py"
 LABELS = np.repeat(np.arange(10), 60)

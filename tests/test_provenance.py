@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from rasgd import provenance
+from rasgd.experiments import provenance
 
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A copy of the package whose files a test may change."""
     copy = tmp_path / "rasgd"
-    shutil.copytree(Path(provenance.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(provenance.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(provenance, "PACKAGE", copy)
     return copy
 
@@ -53,7 +53,7 @@ def test_a_shared_base_counts_for_the_methods_that_import_it(package):
     assert after[0] != before[0] and after[1] != before[1] and after[2] == before[2]
 
 
-@pytest.mark.parametrize("file", ["run.py", "backends/simulator.py", "randomness.py", "problems/network.py"])
+@pytest.mark.parametrize("file", ["simulation/run.py", "backends/simulator.py", "randomness.py", "problems/network.py"])
 def test_the_run_and_what_it_imports_count_for_every_method(package, file):
     before = hashes("rescaled")
     with (package / file).open("a") as opened:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import rasgd
 from rasgd.methods import METHODS
-from rasgd.step_size_decay import StepSizeDecay, checked_decay, with_decay
+from rasgd.simulation.step_size_decay import StepSizeDecay, checked_decay, with_decay
 
 DECAY = {"after": 0.5, "to": 0.02}
 TIMES = [1.0, 2.0, 3.0]

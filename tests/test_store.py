@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rasgd
-from rasgd.store import rows_of, stored_runs
+from rasgd.experiments.store import rows_of, stored_runs
 
 PROBLEM = rasgd.random_quadratic(num_workers=3, dim=4, noise=0.5, heterogeneity=1.0)
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rasgd
-from rasgd import experiment
-from rasgd.figures import summaries
+from rasgd import summaries
+from rasgd.experiments import settings as experiment
+from rasgd.experiments.tuning import time_to_target
 from rasgd.figures.exact import exact_case
-from rasgd.tuning import time_to_target
 
 
 def test_a_diverged_replica_counts_as_the_worst_from_then_on():

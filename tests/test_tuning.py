@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rasgd import tuning
 from rasgd.compute_times import FixedTimes
-from rasgd.tuning import Candidate
+from rasgd.experiments import tuning
+from rasgd.experiments.tuning import Candidate
 
 
 @given(

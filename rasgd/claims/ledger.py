@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rasgd import experiment
 from rasgd.claims import costs_and_times, learning, quadratics
 from rasgd.claims.products import MissingNumbersError, Products
 from rasgd.claims.statistics import EXACT, Evidence, Margin, holm, p_fails, p_holds, replicas_needed
+from rasgd.experiments import settings as experiment
 
 if TYPE_CHECKING:
     import pandas as pd

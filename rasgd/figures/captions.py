@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rasgd import experiment
+from rasgd.experiments import settings as experiment
 
 ANOTHER_OBJECTIVE = "† and dashed lines: the method minimises another objective when data are heterogeneous."
 

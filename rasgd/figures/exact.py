@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rasgd import experiment
+from rasgd.experiments import settings as experiment
 from rasgd.theory.cycle_maps import METHODS as EXACT_METHODS  # those whose moments are known in closed form
 from rasgd.theory.first_passage import time_to_target
 from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from rasgd import experiment
+from rasgd.experiments import settings as experiment
 from rasgd.tracking.mirror import tracking_uri, without_password
 from rasgd.tracking.page import VIEW_TAG, view_path
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rasgd import methods
-from rasgd.figures.summaries import weight_error
+from rasgd.summaries import weight_error
 
 FORMAT = 1  # of the records; a change imports everything anew
 # An import takes about 0.1 ms for every value of a curve, so an experiment's curves share a budget of values.

@@ -23,7 +23,7 @@ rule partition:
     input:
         dataset=lambda wildcards: f"{RESULTS}/data/{partition_arguments(wildcards.experiment)['dataset']}.npz",
         # Not read: a change to how samples are dealt makes the partitions anew.
-        source=[f"{workflow.basedir}/rasgd/{module}.py" for module in ("partition", "randomness")],
+        source=[f"{workflow.basedir}/rasgd/{module}.py" for module in ("data/partition", "randomness")],
     output:
         partition=f"{RESULTS}/partitions/{{experiment}}.npz",
         png=f"{RESULTS}/partitions/{{experiment}}.png",

@@ -2,9 +2,9 @@
 import sys
 from pathlib import Path
 
-from rasgd import experiment as experiments
-from rasgd import provenance
-from rasgd.claims.seeds import with_other_seeds
+from rasgd.experiments import settings as experiments
+from rasgd.experiments import provenance
+from rasgd.experiments.seeds import with_other_seeds
 
 
 def read_settings():

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from rasgd.compute_times import FixedTimes
+from rasgd.experiments.logged import job
+from rasgd.experiments.tuned_time import tuned_time
 from rasgd.figures import saving
-from rasgd.job import job
 from rasgd.problems.chain import ZeroChain
 from rasgd.theory import complexity, worst_case
-from rasgd.tuned_time import tuned_time
 
 
 def measure_chains(settings: dict, path_to_times: str) -> None:

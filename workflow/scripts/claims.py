@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rasgd import claims
 from rasgd.claims import writing
-from rasgd.job import job
+from rasgd.experiments.logged import job
 
 
 def judge_claims(

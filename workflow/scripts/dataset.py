@@ -2,8 +2,8 @@
 
 import logging
 
-from rasgd import datasets
-from rasgd.job import job
+from rasgd.data import datasets
+from rasgd.experiments.logged import job
 
 
 def dataset(name: str, directory: str | None, cache_directory: str, path_to_dataset: str) -> None:

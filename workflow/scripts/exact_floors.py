@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as students_t
 
+from rasgd.experiments.logged import job
 from rasgd.figures import saving
-from rasgd.job import job
 from rasgd.problems.quadratic import Quadratic, random_quadratic
-from rasgd.run import simulate
+from rasgd.simulation.simulate import simulate
 from rasgd.theory import stationary, weights
 from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance
 

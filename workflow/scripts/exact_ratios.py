@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as students_t
 
-from rasgd import experiment
+from rasgd.experiments import settings as experiment
+from rasgd.experiments.logged import job
 from rasgd.figures import saving
-from rasgd.job import job
-from rasgd.run import simulate
+from rasgd.simulation.simulate import simulate
 from rasgd.theory import best_step, stationary
 from rasgd.theory.instances import DiagonalQuadratic, spectrum_quadratic
 

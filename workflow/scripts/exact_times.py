@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from rasgd import experiment
-from rasgd.figures import saving, summaries
-from rasgd.job import job
-from rasgd.run import simulate
+from rasgd import summaries
+from rasgd.experiments import settings as experiment
+from rasgd.experiments.logged import job
+from rasgd.experiments.tuned_time import crossings
+from rasgd.figures import saving
+from rasgd.simulation.simulate import simulate
 from rasgd.theory import best_step, complexity, first_passage, synchronous
 from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic
 from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
-from rasgd.tuned_time import crossings
 
 HORIZON = 2.0  # of a simulated run, over the predicted time
 MAX_DOUBLINGS = 6  # of a horizon, where no time is predicted

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.figures import saving, style
 from rasgd.figures.text_table import ROW_INCHES, draw_text_table, short_label
-from rasgd.job import job
 
 GRADIENTS = {"grad_norm_sq": "‖∇F‖²", "grad_norm_sq_frequency": "‖∇Fₚ‖²"}
 TAIL = 0.1  # of the horizon, over which end values are averaged

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.figures import saving, style
 from rasgd.figures.text_table import ROW_INCHES, draw_text_table, short_label
-from rasgd.job import job
 
 # What is averaged over the last part of the horizon, as headed in the table.
 METRICS = {

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
-from rasgd.job import job
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.figures import saving, style
 from rasgd.methods import METHODS
 
 # Read off the poster of arXiv 2605.13434 every 30 seconds from 0 on.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from rasgd.experiments.logged import job
 from rasgd.figures import saving, style
-from rasgd.job import job
 
 
 def draw_stationary_error(path_to_floors: str, path_to_stability: str, caption: str, path_stem: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rasgd.experiments.logged import job
 from rasgd.figures import saving, style
-from rasgd.job import job
 from rasgd.methods import METHODS
 
 SHADES = (

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
-from rasgd.job import job
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.experiments.tuning import NETWORK_TAIL
+from rasgd.figures import saving, style
 from rasgd.methods import METHODS
-from rasgd.tuning import NETWORK_TAIL
 
 POSTER_END = 30_000  # seconds
 POSTER_LOSS = {"rescaled": 0.029, "ringleader": 0.095, "malenia": 0.12}  # there, read off the poster

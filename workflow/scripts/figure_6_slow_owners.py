@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rasgd import partition
-from rasgd.figures import saving, style, summaries
-from rasgd.job import job
-from rasgd.tuning import NETWORK_TAIL
+from rasgd import summaries
+from rasgd.data import partition
+from rasgd.experiments.logged import job
+from rasgd.experiments.tuning import NETWORK_TAIL
+from rasgd.figures import saving, style
 
 PREFIX = "accuracy_"  # of the columns with the accuracy on a group of classes
 TITLES = {"fast": "classes of fast workers", "slow": "classes of slow workers"}

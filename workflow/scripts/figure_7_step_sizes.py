@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
-from rasgd.job import job
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.figures import saving, style
 
 WORST_RATIO = 10  # of a score to the best one, where the colours end
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
-from rasgd.job import job
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.figures import saving, style
 from rasgd.methods import METHODS
 from rasgd.trace import read_trace
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from rasgd import datasets, partition
-from rasgd.job import job
+from rasgd.data import datasets, partition
+from rasgd.experiments.logged import job
 
 
 def partition_with_heat_map(

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 import rasgd
-from rasgd import experiment, tuning
+from rasgd.experiments import settings as experiment
+from rasgd.experiments import tuning
+from rasgd.experiments.logged import job
 from rasgd.figures import saving
-from rasgd.job import job
 from rasgd.trace import write_trace
 from rasgd.trajectory import Trajectory
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
-from rasgd.job import job
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.figures import saving, style
 from rasgd.methods import METHODS
 from rasgd.theory import weights
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from rasgd.figures import saving, style, summaries
+from rasgd import summaries
+from rasgd.experiments.logged import job
+from rasgd.figures import saving, style
 from rasgd.figures.exact import ExactCase, exact_cases
-from rasgd.job import job
 
 REFERENCE = "rescaled"  # the method others are compared with
 SAFE_HORIZON = 2.5  # times the reported time: a shorter horizon favours methods that are fast early

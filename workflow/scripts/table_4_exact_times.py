@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from rasgd.experiments.logged import job
 from rasgd.figures import saving, style
-from rasgd.job import job
 
 NUM_TARGETS = 3  # shown, the smallest, and the smallest one with a simulated method; the CSV file has all
 STEPS = {"tuned": "best", "theory": "theory's"}

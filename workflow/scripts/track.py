@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from rasgd import progress, tracking
-from rasgd.job import job
+from rasgd import tracking
+from rasgd.experiments import progress
+from rasgd.experiments.logged import job
 from rasgd.tracking.page import experiment_tags
 from rasgd.tracking.records import experiment_records, read_tables, summary_record
 

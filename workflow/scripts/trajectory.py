@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 import rasgd
-from rasgd import experiment, progress, tuning
-from rasgd.evaluation import evaluation_times
+from rasgd.experiments import progress, tuning
+from rasgd.experiments import settings as experiment
+from rasgd.experiments.logged import job
+from rasgd.experiments.store import rows_of, stored_runs
 from rasgd.files import replacing
-from rasgd.job import job
 from rasgd.methods import METHODS
-from rasgd.store import rows_of, stored_runs
+from rasgd.simulation.evaluation import evaluation_times
 
 
 def train(
@@ -226,7 +227,7 @@ def labelled(rows: pd.DataFrame, choice: dict, options: str, backend: str) -> pd
 
 def data_key(path_to_partition: str) -> dict:
     """Which samples every worker owns, as a hash, and the data set's name and digests."""
-    from rasgd import partition
+    from rasgd.data import partition
 
     part = partition.read(path_to_partition)
     digest = hashlib.sha256()

@@ -15,14 +15,14 @@ from rasgd.backends.base import Backend, Desk
 from rasgd.backends.faults import WorkerFailure
 from rasgd.backends.recording import Recording
 from rasgd.backends.simulator import Simulator
-from rasgd.checkpoint import Requests, method_state, packed, restore_method
 from rasgd.compute_times import ComputeTimes, FixedTimes
-from rasgd.evaluation import Evaluations, evaluation_times
 from rasgd.methods import short_name
 from rasgd.methods.base import Arrival, Method
 from rasgd.problems.base import Problem, Samples
-from rasgd.schedule import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
-from rasgd.status import StatusLine
+from rasgd.simulation.checkpoint import Requests, method_state, packed, restore_method
+from rasgd.simulation.evaluation import Evaluations, evaluation_times
+from rasgd.simulation.statistics import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
+from rasgd.simulation.status import StatusLine
 from rasgd.trajectory import Trajectory, plain
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from rasgd.files import replacing
-from rasgd.fingerprint import difference
 from rasgd.problems.base import Problem
+from rasgd.simulation.fingerprint import difference
 from rasgd.trajectory import Trajectory
 from rasgd.validation import shown
 

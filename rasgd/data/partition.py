@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from rasgd.compute_times import ComputeTimes, checked_times
-from rasgd.datasets import Dataset
+from rasgd.data.datasets import Dataset
 from rasgd.files import replacing
 from rasgd.randomness import generator
 from rasgd.validation import real_number, whole_number

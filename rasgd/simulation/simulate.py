@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from rasgd import methods
-from rasgd.checkpoint import Checkpoints, Requests, do_nothing, unpacked_trajectory
 from rasgd.compute_times import ComputeTimes, as_compute_times
-from rasgd.evaluation import check_evaluations
-from rasgd.fingerprint import problem_fingerprint, times_fingerprint
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem, checked_device
-from rasgd.running import Run
-from rasgd.step_size_decay import checked_decay, with_decay
+from rasgd.simulation.checkpoint import Checkpoints, Requests, do_nothing, unpacked_trajectory
+from rasgd.simulation.evaluation import check_evaluations
+from rasgd.simulation.fingerprint import problem_fingerprint, times_fingerprint
+from rasgd.simulation.run import Run
+from rasgd.simulation.step_size_decay import checked_decay, with_decay
 from rasgd.trajectory import Trajectory, merge, plain
 from rasgd.validation import one_or_several, real_number, shown, whole_number
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rasgd import methods
-from rasgd.checkpoint import Requests
 from rasgd.compute_times import FixedTimes
-from rasgd.evaluation import check_evaluations
-from rasgd.fingerprint import difference
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem
-from rasgd.run import one_thread
-from rasgd.running import Run
-from rasgd.schedule import RECORD_COLUMNS
-from rasgd.step_size_decay import checked_decay, with_decay
+from rasgd.simulation.checkpoint import Requests
+from rasgd.simulation.evaluation import check_evaluations
+from rasgd.simulation.fingerprint import difference
+from rasgd.simulation.run import Run
+from rasgd.simulation.simulate import one_thread
+from rasgd.simulation.statistics import RECORD_COLUMNS
+from rasgd.simulation.step_size_decay import checked_decay, with_decay
 from rasgd.trace import KEY, read_trace
 from rasgd.trajectory import Trajectory
 from rasgd.validation import one_or_several, real_number, whole_number

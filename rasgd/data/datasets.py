@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rasgd.dataset_sources import (
+from rasgd.data.sources import (
     EMBEDDED_DATASETS,
     IDX_DATASETS,
     TEST_IMAGES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rasgd.experiment import SEED_KEYS
+from rasgd.experiments.settings import SEED_KEYS
 
 KEPT = ("tuning",)  # what was tuned stays: seeds of reports are what verdicts rest on
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rasgd import run
 from rasgd.compute_times import ComputeTimes
 from rasgd.problems.quadratic import Quadratic
+from rasgd.simulation import simulate as run
 
 NETWORK_TAIL = 0.25  # last part of the horizon over which a network's training loss is averaged for its score
 

@@ -94,7 +94,7 @@ def first_times(times: np.ndarray, values: np.ndarray, target: float) -> np.ndar
         times: evaluation times in seconds, increasing, `[m]`.
         values: `[m, columns]`.
     """
-    from rasgd.tuning import trailing_mean
+    from rasgd.experiments.tuning import trailing_mean
 
     reached = trailing_mean(times, values) <= target
     return np.where(reached.any(axis=0), times[reached.argmax(axis=0)], np.inf)

@@ -346,7 +346,7 @@ def build_problem(settings: dict, num_workers: int, path_to_dataset=None, path_t
             num_workers=num_workers, **{k: v for k, v in spec.items() if k != "num_workers"}
         )
     if kind in KINDS_ON_DATA:
-        from rasgd import datasets, partition
+        from rasgd.data import datasets, partition
 
         data, parts = datasets.read(path_to_dataset), partition.read(path_to_partition).indices
         if len(parts) != num_workers:
@@ -369,7 +369,8 @@ def build_classification(kind: str, spec: dict, data, parts: list, seconds: np.n
         parts: samples of every worker.
         seconds: mean compute times τ, `[n]`.
     """
-    from rasgd import data_preparation, problems
+    from rasgd import problems
+    from rasgd.data import preparation as data_preparation
 
     arguments = {key: value for key, value in spec.items() if key not in ("pool", "label_noise", "hidden_widths")}
     inputs, test_inputs, labels = data.train_inputs, data.test_inputs, data.train_labels

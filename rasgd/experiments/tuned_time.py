@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rasgd import tuning
 from rasgd.compute_times import ComputeTimes
+from rasgd.experiments import tuning
 from rasgd.problems.base import Problem
-from rasgd.run import simulate
+from rasgd.simulation.simulate import simulate
 
 CONFIDENCE = 0.95
 HORIZON = 2.5  # times the reported time: shorter ones favour methods that are fast early

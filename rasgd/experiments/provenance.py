@@ -8,14 +8,14 @@ import json
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 # What every training run uses, whatever the method: the rest follows from their imports.
 ROOTS = (
-    "run",
-    "tuning",
-    "experiment",
-    "data_preparation",
+    "simulation.simulate",
+    "experiments.tuning",
+    "experiments.settings",
+    "data.preparation",
     *(f"problems.{path.stem}" for path in sorted((PACKAGE / "problems").glob("[!_]*.py"))),
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rasgd.provenance import content_hash
+from rasgd.experiments.provenance import content_hash
 from rasgd.trajectory import Trajectory, read_trajectory
 
 

@@ -1,0 +1,1 @@
+"""Experiments from their files: settings, tuning and reporting, the store of finished runs."""

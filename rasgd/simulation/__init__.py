@@ -1,0 +1,1 @@
+"""Running one method on one problem: simulate, replay, checkpoints, evaluation, statistics of the schedule."""
