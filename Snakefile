@@ -18,11 +18,12 @@ rule all:
     input:
         ALL_PRODUCTS,
         LEDGER,
-        expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=EXPERIMENTS),
+        expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=TRAINED_EXPERIMENTS),
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/trajectory.smk"
+include: "workflow/rules/exact.smk"
 include: "workflow/rules/recorded_runs.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/track.smk"
@@ -36,7 +37,7 @@ for experiment in EXPERIMENTS:
             experiment
         input:
             experiment_products(experiment),
-            f"{RESULTS}/tracking/{experiment}.json",
+            [f"{RESULTS}/tracking/{experiment}.json"] if experiment in TRAINED_EXPERIMENTS else [],
         message:
             f"Everything of the experiment {experiment} is there"
 

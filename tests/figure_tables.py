@@ -75,10 +75,10 @@ def recorded_files(folder: Path) -> list[str]:
     ).trace
     write_trace(trace[trace["time"] < 6], folder / "timeline.parquet")  # the last job of each is missing
     rows = curves(["rescaled"], seeds=(0, 1))
-    pd.concat([rows.assign(kills=kills) for kills in (0, 1)]).to_csv(folder / "fault_curves.csv", index=False)
+    pd.concat([rows.assign(kills=kills) for kills in (0, 1)]).to_parquet(folder / "fault_curves.parquet")
     kill = {"worker": 0, "killed": 20.0, "noticed": 20.5, "next_arrival": 23.0}
-    pd.DataFrame([kill]).to_csv(folder / "kills.csv", index=False)
-    return [str(folder / name) for name in ("timeline.parquet", "fault_curves.csv", "kills.csv")]
+    pd.DataFrame([kill]).to_parquet(folder / "kills.parquet")
+    return [str(folder / name) for name in ("timeline.parquet", "fault_curves.parquet", "kills.parquet")]
 
 
 def both_backends(runs: pd.DataFrame) -> pd.DataFrame:

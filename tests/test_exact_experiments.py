@@ -1,6 +1,6 @@
 """What the exact experiments rest on: Malenia rounds, best steps, instances, the chain as a problem."""
 
-import importlib.util
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -10,34 +10,70 @@ import torch
 
 from rasgd import theory
 from rasgd.compute_times import FixedTimes
+from rasgd.experiments import declared, exact
 from rasgd.experiments import settings as experiment
+from rasgd.experiments.exact import EXACT, floors, ratios, times
 from rasgd.experiments.tuned_time import crossings, tuned_time
 from rasgd.problems import chain as chains
 from rasgd.simulation.simulate import simulate
 from rasgd.theory import worst_case
 
 ROOT = Path(__file__).parents[1]
-SCHEMA = experiment.read_yaml(ROOT / "workflow/schemas/theory.schema.yaml")
-FILES = sorted((ROOT / "config/theory").glob("*.yaml"))
+SMOKE = experiment.read_all(ROOT / "config/experiments", ROOT / "workflow/schemas/experiment.schema.yaml", "smoke")
 
 
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"workflow/scripts/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def ignored(fraction):
+    """Take the progress of a computation."""
 
 
-@pytest.mark.parametrize("scale", experiment.SCALES)
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_exact_experiment_is_valid_at_every_scale(path, scale):
-    experiment.check_schema({path.stem: experiment.read(path, scale)}, SCHEMA, path.name)
+def test_every_computation_declares_its_tables_and_has_an_experiment():
+    for computation, module in EXACT.items():
+        assert (
+            exact.table_names(computation) and declared.PACKAGE.joinpath(*module.split(".")).with_suffix(".py").exists()
+        )
+    assert {own["exact"] for own in SMOKE.values() if experiment.is_exact(own)} == set(EXACT)
 
 
 def test_a_misspelt_key_of_an_exact_experiment_is_named():
-    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke") | {"epsilon": [0.1]}
+    schema = experiment.read_yaml(ROOT / "workflow/schemas/experiment.schema.yaml")
+    settings = SMOKE["time_to_target"] | {"epsilon": [0.1]}
     with pytest.raises(ValueError, match="unknown key epsilon"):
-        experiment.check_schema({"time_to_target": settings}, SCHEMA, "file.yaml")
+        experiment.check_schema(settings, experiment.experiment_schema(schema, settings), "file.yaml")
+    settings = SMOKE["time_to_target"] | {"exact": "timess"}
+    with pytest.raises(ValueError, match=r"exact: 'timess' is not one of \['floors', 'ratios'"):
+        experiment.check_schema(settings, experiment.experiment_schema(schema, settings), "file.yaml")
+
+
+def test_a_computation_is_given_what_its_settings_read(monkeypatch):
+    given = {}
+
+    class Module:
+        TABLES = ("seen",)
+
+        @staticmethod
+        def compute(settings, report, read):
+            given.update(read)
+            return {"seen": pd.DataFrame(read["toy"].tables["runs"])}
+
+    monkeypatch.setattr(exact.importlib, "import_module", lambda name: Module)
+    read = {"toy": exact.Read({"until": 3}, {"runs": pd.DataFrame({"seed": [1]})})}
+    made = exact.compute({"exact": "times", "reads": {"toy": ["runs"]}}, ignored, read)
+    assert list(made) == ["seen"] and given["toy"].settings == {"until": 3}
+    Module.TABLES = ("another",)
+    with pytest.raises(ValueError, match="times must make the tables another, got seen"):
+        exact.compute({"exact": "times", "reads": {"toy": ["runs"]}}, ignored, read)
+
+
+@pytest.mark.parametrize(
+    ("reads", "message"),
+    [
+        ({"toys": ["runs"]}, "reads must name trained experiments .*toy.*, got 'toys'"),
+        ({"toy": ["run"]}, "reads.toy must name tables curves, runs, grid, got 'run'"),
+    ],
+)
+def test_what_is_read_and_not_there_is_refused(reads, message):
+    with pytest.raises(ValueError, match=message):
+        experiment.check_reads({"exact": "times", "reads": reads}, SMOKE, "file.yaml")
 
 
 @pytest.mark.parametrize("times", [[1, 1, 2, 4], [1, 2, 3, 6], [2, 2, 2, 2], [1, 1, 1, 16]])
@@ -151,12 +187,12 @@ def test_tuned_time_finds_the_exact_best_time():
     assert found.low <= found.seconds <= found.high and not found.on_edge
 
 
-def test_exact_experiments_agree_with_their_runs_at_smoke_scale(tmp_path):
-    settings = experiment.read(ROOT / "config/theory/stationary_error.yaml", "smoke")
+def test_exact_experiments_agree_with_their_runs_at_smoke_scale():
+    settings = copy.deepcopy(SMOKE["stationary_error"])
     settings["simulated"] |= {"seeds": list(range(8)), "until": 600}
-    script("exact_floors").compute_stationary_error(settings, tmp_path / "floors.csv", tmp_path / "stability.csv")
-    floors, stability = pd.read_csv(tmp_path / "floors.csv"), pd.read_csv(tmp_path / "stability.csv")
-    some = floors.dropna(subset="measured")
+    found = floors.compute(settings, ignored)
+    some, stability = found["floors"], found["stability"]
+    some = some.dropna(subset="measured")
     assert set(some["method"]) == {"rescaled", "asgd", "minibatch"}
     # 8 seeds: 2.5 half-widths of a 95 % interval are five to six standard errors
     width = (some["high"] - some["low"]) / 2
@@ -164,41 +200,39 @@ def test_exact_experiments_agree_with_their_runs_at_smoke_scale(tmp_path):
     assert (stability["predicted_stable"] == stability["measured_stable"]).all() and stability["measured_stable"].any()
 
 
-def test_a_method_without_exact_theory_is_simulated_at_its_theory_step(tmp_path):
-    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke") | {"epsilons": [0.1]}
+def test_a_method_without_exact_theory_is_simulated_at_its_theory_step():
+    settings = copy.deepcopy(SMOKE["time_to_target"]) | {"epsilons": [0.1]}
     settings["profiles"] = {"equal": settings["profiles"]["equal"], "spread": settings["profiles"]["spread"]}
     settings["simulated"] |= {"epsilons": [], "evaluations": 200}
-    script("exact_times").compute_time_to_target(settings, tmp_path / "times.csv")
-    times = pd.read_csv(tmp_path / "times.csv").set_index(["method", "profile"])
-    row = times.loc["ringleader", "equal"]
+    found = times.compute(settings, ignored)["times"].set_index(["method", "profile"])
+    row = found.loc["ringleader", "equal"]
     # With equal times τ = 4 s a round is two arrivals of every worker, and n updates shrink the soft mode 3ε, which
     # starts at ‖∇F‖² = 6ε: 2τ·ln √6/(3εγn) seconds, to which noise and the last tenth's average add up to a tenth.
     alone = 8 * np.log(6) / 2 / (0.3 * row["step_size"] * 16)
     assert row["steps"] == "theory" and row["step_size"] == 1 / (8 * 16)
     assert 0.97 * alone < row["seconds"] < 1.1 * alone and row["low"] <= row["seconds"] <= row["high"]
-    assert row["replicas"] == 3 and np.isfinite(times.loc["ringleader", "spread"]["seconds"])
+    assert row["replicas"] == 3 and np.isfinite(found.loc["ringleader", "spread"]["seconds"])
 
 
-def test_simulated_targets_that_are_no_targets_are_refused(tmp_path):
-    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke")
+def test_simulated_targets_that_are_no_targets_are_refused():
+    settings = copy.deepcopy(SMOKE["time_to_target"])
     settings["theory_steps"]["epsilons"] = [0.5]
     with pytest.raises(ValueError, match=r"theory_steps\.epsilons must be among epsilons, got \[0\.5\]"):
-        script("exact_times").compute_time_to_target(settings, tmp_path / "times.csv")
+        times.compute(settings, ignored)
 
 
-def test_exact_times_collapse_at_the_smallest_target(tmp_path):
-    settings = experiment.read(ROOT / "config/theory/time_to_target.yaml", "smoke") | {"epsilons": [1e-4]}
+def test_exact_times_collapse_at_the_smallest_target():
+    settings = copy.deepcopy(SMOKE["time_to_target"]) | {"epsilons": [1e-4]}
     settings["simulated"]["epsilons"] = settings["theory_steps"]["epsilons"] = []
-    script("exact_times").compute_time_to_target(settings, tmp_path / "times.csv")
-    times = pd.read_csv(tmp_path / "times.csv")
-    tuned = times[(times["steps"] == "tuned") & (times["batch_choice"] != "theory")]
+    found = times.compute(settings, ignored)["times"]
+    tuned = found[(found["steps"] == "tuned") & (found["batch_choice"] != "theory")]
     # lower-order terms are of relative order √ε
     np.testing.assert_allclose(tuned["over_rescaled"], tuned["predicted_ratio"], rtol=0.02)
     assert tuned.loc[tuned["method"] == "rescaled", "scaled"].pipe(np.ptp) < 0.01
 
 
 def test_ratios_are_extrapolated_along_a_line_replica_by_replica():
-    ratios, steps = script("exact_ratios"), np.array([0.04, 0.02, 0.01])
+    steps = np.array([0.04, 0.02, 0.01])
     weights = ratios.extrapolation(steps)
     np.testing.assert_allclose(weights @ (1 + 3 * steps), [1.0])
     assert ratios.extrapolation(steps[:1]).shape == (0, 1)

@@ -27,8 +27,12 @@ def source_hash(method: str, backend: str = "simulator") -> str:
     `__init__` files are not followed, so touching one method changes the hash of that method alone. Comments,
     formatting and docstrings do not count.
     """
-    roots = [*ROOTS, f"methods.{method}", f"backends.{backend}"]
-    files = sorted(set().union(*(closure(root) for root in roots)))
+    return modules_hash(*ROOTS, f"methods.{method}", f"backends.{backend}")
+
+
+def modules_hash(*modules: str) -> str:
+    """A hash of the code of some modules of rasgd and of all that they import at module level."""
+    files = sorted(set().union(*(closure(module) for module in modules)))
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file} {code_hash(PACKAGE / file)}\n".encode())

@@ -1,4 +1,4 @@
-"""One validated config file: cases (problem × compute times) × methods × step sizes × seeds.
+"""Validated config files: cases (problem × compute times) × methods × step sizes × seeds, or an exact computation.
 
 Reading and checking need neither torch nor data, so a workflow can do both while it is parsed; building a problem
 needs both. Every function takes the plain dict that `read` returns.
@@ -16,10 +16,65 @@ from pathlib import Path
 import numpy as np
 
 from rasgd import compute_times, methods
+from rasgd.experiments.exact import EXACT, table_names
 
 SCALES = ("smoke", "laptop", "paper")
 SEED_KEYS = ("seeds", "schedule_seeds", "instance_seeds")
+TABLES = ("curves", "runs", "grid")  # of every trained experiment, a file per method
+RECORDED_TABLES = ("timeline", "fault_trace", "fault_curves", "kills")  # of one with `recorded`
+NAMES = {"methods": methods.METHODS, "exact": EXACT}  # tables whose keys a schema allows by `enum_of`
 KINDS_ON_DATA = ("network", "logistic")  # kinds of problems whose workers own samples of a data set
+
+
+def read_all(folder: str | Path, path_to_schema: str | Path, scale: str, change=lambda settings: settings) -> dict:
+    """The settings of every experiment at one scale, by the names of their files, checked.
+
+    Args:
+        folder: of the files, one per experiment.
+        path_to_schema: what their settings must look like.
+        scale: one of `SCALES`.
+        change: applied to the settings of every experiment before they are checked.
+
+    Raises:
+        ValueError: one line naming file, key, what was given and what is allowed.
+    """
+    schema = read_yaml(path_to_schema)
+    settings = {}
+    for path in sorted(Path(folder).glob("*.yaml")):
+        own = settings[path.stem] = change(read(path, scale))
+        check_schema(own, experiment_schema(schema, own), str(path))
+        check(own, str(path))
+    for experiment, own in settings.items():
+        check_reads(own, settings, f"{folder}/{experiment}.yaml")
+    return settings
+
+
+def is_exact(settings: dict) -> bool:
+    """Whether an experiment is computed by theory rather than trained."""
+    return "exact" in settings
+
+
+def tables_of(settings: dict) -> tuple[str, ...]:
+    """Names of the tables that an experiment makes."""
+    if is_exact(settings):
+        return table_names(settings["exact"])
+    return TABLES + ("partition",) * ("data" in settings) + RECORDED_TABLES * ("recorded" in settings)
+
+
+def check_reads(own: dict, settings: dict[str, dict], name: str) -> None:
+    """Checks that what an exact experiment reads is a table of another experiment.
+
+    Raises:
+        ValueError: one line naming file, key, what was given and what is allowed.
+    """
+    for other, tables in own.get("reads", {}).items():
+        trained = [experiment for experiment in settings if not is_exact(settings[experiment])]
+        if other not in trained:
+            raise ValueError(f"{name}: reads must name trained experiments {', '.join(trained)}, got {other!r}")
+        for table in tables:
+            if table not in tables_of(settings[other]):
+                allowed = ", ".join(tables_of(settings[other]))
+                raise ValueError(f"{name}: reads.{other} must name tables {allowed}, got {table!r}")
 
 
 def read(path: str | Path, scale: str) -> dict:
@@ -98,6 +153,34 @@ def lay_over(base: dict, overrides: dict) -> dict:
     return result
 
 
+def experiment_schema(schema: dict, settings: dict) -> dict:
+    """The JSON schema of settings of this shape, trained or of their computation.
+
+    Args:
+        schema: what stands in experiment.schema.yaml.
+        settings: of one experiment.
+    """
+    definitions = filled(schema["$defs"])
+    shape = definitions["trained"]
+    if is_exact(settings):
+        shape = every = definitions["every_exact"]
+        own = definitions["exact"].get(str(settings["exact"]))
+        if own:
+            properties = every["properties"] | own["properties"]
+            shape = own | {"properties": properties, "required": every["required"] + own["required"]}
+    return shape | {"$defs": definitions}
+
+
+def filled(schema):
+    """A copy of a schema in which `enum_of: <table>` is an enum of the keys of that table of `NAMES`."""
+    if isinstance(schema, list):
+        return [filled(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: filled(value) for key, value in schema.items() if key != "enum_of"}
+    return plain | ({"enum": list(NAMES[schema["enum_of"]])} if "enum_of" in schema else {})
+
+
 def check_schema(config: dict, schema: dict, name: str) -> None:
     """Compares settings with a JSON schema.
 
@@ -127,6 +210,10 @@ def check(config: dict, name: str) -> None:
     for key, value in numbers(config):
         if not math.isfinite(value):
             raise ValueError(f"{name}: {key} must be a finite number, got {value}")
+    if is_exact(config):
+        if "tuning" in config:
+            check_seeds_differ(config, name)
+        return
     for case in config["cases"]:
         where = f"{name}: cases.{case}"
         setting = case_settings(config, case)
@@ -250,6 +337,15 @@ def numbers(value, key: str = ""):
             yield from numbers(entry, f"{key}[{index}]")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield key, value
+
+
+def words(value) -> set[str]:
+    """All strings of nested settings, keys included."""
+    if isinstance(value, dict):
+        return set(map(str, value)).union(*map(words, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(words, value))
+    return {value} if isinstance(value, str) else set()
 
 
 def case_settings(config: dict, case: str) -> dict:

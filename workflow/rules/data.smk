@@ -29,6 +29,7 @@ rule partition:
         png=f"{RESULTS}/partitions/{{experiment}}.png",
         pdf=f"{RESULTS}/partitions/{{experiment}}.pdf",
         csv=f"{RESULTS}/partitions/{{experiment}}.csv",
+        table=f"{RESULTS}/{{experiment}}/partition.parquet",
     log:
         f"{RESULTS}/logs/partition/{{experiment}}.log",
     conda:

@@ -3,7 +3,7 @@
 
 rule figure_1_toy:
     input:
-        curves=training_outputs("toy", "curves"),
+        curves=experiment_tables("toy", "curves"),
     output:
         **figure_outputs("figure_1_toy"),
     log:
@@ -21,7 +21,7 @@ rule figure_1_toy:
 
 rule figure_3_quadratic:
     input:
-        curves=training_outputs("quadratic", "curves"),
+        curves=experiment_tables("quadratic", "curves"),
     output:
         **figure_outputs("figure_3_quadratic"),
     log:
@@ -40,7 +40,7 @@ rule figure_3_quadratic:
 
 rule figure_5_mnist:
     input:
-        curves=training_outputs("mnist", "curves"),
+        curves=experiment_tables("mnist", "curves"),
     output:
         **figure_outputs("figure_5_mnist"),
     log:
@@ -59,7 +59,7 @@ rule figure_5_mnist:
 
 rule figure_6_slow_owners:
     input:
-        curves=training_outputs("fashion_mnist", "curves"),
+        curves=experiment_tables("fashion_mnist", "curves"),
         partition=f"{RESULTS}/partitions/fashion_mnist.npz",
     output:
         **figure_outputs("figure_6_slow_owners"),
@@ -79,8 +79,8 @@ rule figure_6_slow_owners:
 
 rule figure_7_step_sizes:
     input:
-        quadratic=training_outputs("quadratic", "grid"),
-        mnist=training_outputs("mnist", "grid"),
+        quadratic=experiment_tables("quadratic", "grid"),
+        mnist=experiment_tables("mnist", "grid"),
     output:
         **figure_outputs("figure_7_step_sizes"),
     log:
@@ -100,8 +100,8 @@ rule figure_7_step_sizes:
 
 rule figure_8_real_processes:
     input:
-        **recorded_outputs("real_processes"),
-        curves=training_outputs("real_processes", "curves"),
+        **{table: experiment_tables("real_processes", table)[0] for table in experiments.RECORDED_TABLES},
+        curves=experiment_tables("real_processes", "curves"),
     output:
         **figure_outputs("figure_8_real_processes"),
     log:
@@ -123,7 +123,7 @@ rule figure_8_real_processes:
 
 rule figure_11_nonconvex:
     input:
-        curves=training_outputs("nonconvex", "curves"),
+        curves=experiment_tables("nonconvex", "curves"),
     output:
         **figure_outputs("figure_11_nonconvex"),
     log:
@@ -142,9 +142,9 @@ rule figure_11_nonconvex:
 
 rule figure_12_bias_network:
     input:
-        curves=training_outputs("bias_network", "curves"),
-        tuned_curves=training_outputs("bias_network_tuned", "curves"),
-        tuned_grids=training_outputs("bias_network_tuned", "grid"),
+        curves=experiment_tables("bias_network", "curves"),
+        tuned_curves=experiment_tables("bias_network_tuned", "curves"),
+        tuned_grids=experiment_tables("bias_network_tuned", "grid"),
     output:
         **figure_outputs("figure_12_bias_network"),
     log:
@@ -166,7 +166,7 @@ rule figure_12_bias_network:
 
 rule table_1_methods:
     input:
-        runs=training_outputs("quadratic", "runs"),
+        runs=experiment_tables("quadratic", "runs"),
     output:
         **table_outputs("table_1_methods"),
     log:
@@ -188,7 +188,7 @@ rule table_1_methods:
 
 rule table_2_time_to_target:
     input:
-        curves=training_outputs("quadratic", "curves"),
+        curves=experiment_tables("quadratic", "curves"),
     output:
         **table_outputs("table_2_time_to_target"),
     log:
@@ -207,7 +207,7 @@ rule table_2_time_to_target:
 
 rule table_5_real_processes:
     input:
-        runs=training_outputs("real_processes", "runs"),
+        runs=experiment_tables("real_processes", "runs"),
     output:
         **table_outputs("table_5_real_processes"),
     log:

@@ -5,15 +5,19 @@ from rasgd.figures.captions import caption as caption_of
 
 PRODUCTS = {
     "figure_1_toy": ["toy"],
+    "figure_2_stationary_error": ["stationary_error"],
     "figure_3_quadratic": ["quadratic"],
+    "figure_4_time_to_target": ["time_to_target", "lower_order"],
     "figure_5_mnist": ["mnist"],
     "figure_6_slow_owners": ["fashion_mnist"],
     "figure_7_step_sizes": ["quadratic", "mnist"],
     "figure_8_real_processes": ["real_processes"],
     "figure_11_nonconvex": ["nonconvex"],
     "figure_12_bias_network": ["bias_network", "bias_network_tuned"],
+    "figure_13_hard_instances": ["worst_case", "small_smoothness"],
     "table_1_methods": ["quadratic"],
     "table_2_time_to_target": ["quadratic"],
+    "table_4_exact_times": ["time_to_target"],
     "table_5_real_processes": ["real_processes"],
 }
 
@@ -42,13 +46,22 @@ def with_training(products, experiments):
     In a fresh clone the committed products are there and the results are not: asked for the products alone, Snakemake
     would find nothing to do.
     """
-    results = [path for experiment in experiments for path in training_outputs(experiment, "curves")]
+    results = [path for experiment in experiments for path in finished(experiment)]
     return [path for product in products for path in product_files(product)] + results
 
 
+def finished(experiment):
+    """Files that are there when an experiment is done."""
+    if experiment in EXACT_EXPERIMENTS:
+        return list(exact_outputs(experiment).values())
+    return experiment_tables(experiment, "curves")
+
+
 def experiment_products(experiment):
-    """What is made from this experiment alone."""
-    return with_training([p for p, sources in PRODUCTS.items() if sources == [experiment]], [experiment])
+    """What is made from this experiment alone; from an exact one, also what others share."""
+    exact = experiment in EXACT_EXPERIMENTS
+    made = [p for p, sources in PRODUCTS.items() if sources == [experiment] or (exact and experiment in sources)]
+    return with_training(made, [experiment])
 
 
 # Target → files: figure_1, …, table_2.
@@ -120,48 +133,5 @@ def case_records(experiment, *keys):
     return {case: {key: own[case] for key, own in columns.items()} for case in SETTINGS[experiment]["cases"]}
 
 
-def recorded_outputs(experiment):
-    """Name → file."""
-    home = f"{RESULTS}/{experiment}/recorded"
-    traces = {name: f"{home}/{name}.parquet" for name in ("timeline", "fault_trace")}
-    return traces | {name: f"{home}/{name}.csv" for name in ("fault_curves", "kills")}
-
-
-# Experiment → its tables, below its folder in the results.
-THEORY_TABLES = {
-    "stationary_error": ["floors", "stability"],
-    "time_to_target": ["times"],
-    "lower_order": ["ratios", "floors"],
-    "worst_case": ["times"],
-    "small_smoothness": ["times"],
-}
-THEORY_PRODUCTS = {
-    "figure_2_stationary_error": ["stationary_error"],
-    "figure_4_time_to_target": ["time_to_target", "lower_order"],
-    "figure_13_hard_instances": ["worst_case", "small_smoothness"],
-    "table_4_exact_times": ["time_to_target"],
-}
-
-
-def theory_outputs(experiment):
-    """Table → file."""
-    return {table: f"{RESULTS}/{experiment}/{table}.csv" for table in THEORY_TABLES[experiment]}
-
-
-def theory_code(script, methods):
-    """Hashes of the code behind a computation and behind the runs beside it."""
-    return [figure_code(script), *(provenance.source_hash(method) for method in methods)]
-
-
-def theory_product_files(product):
-    tables = [path for experiment in THEORY_PRODUCTS[product] for path in theory_outputs(experiment).values()]
-    return product_files(product) + tables
-
-
 def profile_labels(experiment):
-    return {profile: own["label"] for profile, own in THEORY_SETTINGS[experiment]["profiles"].items()}
-
-
-for product in THEORY_PRODUCTS:
-    ITEMS["_".join(product.split("_")[:2])] = theory_product_files(product)
-    ALL_PRODUCTS += theory_product_files(product)
+    return {profile: own["label"] for profile, own in SETTINGS[experiment]["profiles"].items()}

@@ -1,23 +1,26 @@
 # Real runs whose every arrival is recorded, one of them with workers that are killed.
 
+for experiment in [name for name in TRAINED_EXPERIMENTS if "recorded" in SETTINGS[name]]:
 
-rule recorded_runs:
-    output:
-        **recorded_outputs("real_processes"),
-    log:
-        f"{RESULTS}/logs/recorded_runs.log",
-    conda:
-        "../../environment.yml"
-    threads: real_clock_threads("real_processes")
-    resources:
-        real_clock=1,
-    params:
-        settings=SETTINGS["real_processes"],
-        code=[
-            figure_code("recorded_runs"),
-            provenance.source_hash(SETTINGS["real_processes"]["recorded"]["method"], "processes"),
-        ],
-    message:
-        "Recording real workers, and killing some"
-    script:
-        "../scripts/recorded_runs.py"
+    rule:
+        name:
+            f"recorded_{experiment}"
+        output:
+            **{table: f"{RESULTS}/{experiment}/{table}.parquet" for table in experiments.RECORDED_TABLES},
+        log:
+            f"{RESULTS}/logs/recorded/{experiment}.log",
+        conda:
+            "../../environment.yml"
+        threads: real_clock_threads(experiment)
+        resources:
+            real_clock=1,
+        params:
+            settings=SETTINGS[experiment],
+            code=[
+                figure_code("recorded_runs"),
+                provenance.source_hash(SETTINGS[experiment]["recorded"]["method"], "processes"),
+            ],
+        message:
+            f"Recording real workers of {experiment}, and killing some"
+        script:
+            "../scripts/recorded_runs.py"

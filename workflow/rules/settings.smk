@@ -4,6 +4,8 @@ from pathlib import Path
 
 from rasgd.experiments import settings as experiments
 from rasgd.experiments import provenance
+from rasgd.experiments.exact import EXACT
+from rasgd.methods import METHODS
 from rasgd.experiments.seeds import with_other_seeds
 
 
@@ -11,36 +13,24 @@ def read_settings():
     """The settings of every experiment at this scale, checked."""
     schemas = Path(workflow.basedir) / "workflow/schemas"
     config_schema = experiments.read_yaml(schemas / "config.schema.yaml")
-    experiment_schema = experiments.read_yaml(schemas / "experiment.schema.yaml")
     experiments.check_schema(config, config_schema, "config/config.yaml or --config")
     experiments.check_environment(config)
-    settings = {}
-    for path in sorted(Path("config/experiments").glob("*.yaml")):
-        settings[path.stem] = with_other_seeds(experiments.read(path, config["scale"]), config["seed_shift"])
-        experiments.check_schema(settings[path.stem], experiment_schema, str(path))
-        experiments.check(settings[path.stem], str(path))
-    return settings
-
-
-def read_theory_settings():
-    """The settings of the experiments that are computed rather than trained, at this scale, checked."""
-    schema = experiments.read_yaml(Path(workflow.basedir) / "workflow/schemas/theory.schema.yaml")
-    settings = {}
-    for path in sorted(Path("config/theory").glob("*.yaml")):
-        settings[path.stem] = with_other_seeds(experiments.read(path, config["scale"]), config["seed_shift"])
-        experiments.check_schema({path.stem: settings[path.stem]}, schema, str(path))
-        if "tuning" in settings[path.stem]:
-            experiments.check_seeds_differ(settings[path.stem], str(path))
-    return settings
+    return experiments.read_all(
+        "config/experiments",
+        schemas / "experiment.schema.yaml",
+        config["scale"],
+        lambda settings: with_other_seeds(settings, config["seed_shift"]),
+    )
 
 
 try:
     SETTINGS = read_settings()
-    THEORY_SETTINGS = read_theory_settings()
 except ValueError as error:
     sys.exit(f"error: {error}")
 
 EXPERIMENTS = list(SETTINGS)
+EXACT_EXPERIMENTS = [experiment for experiment in EXPERIMENTS if experiments.is_exact(SETTINGS[experiment])]
+TRAINED_EXPERIMENTS = [experiment for experiment in EXPERIMENTS if experiment not in EXACT_EXPERIMENTS]
 RESULTS = f"{config['results']}/{config['scale']}"
 RUNS = f"{RESULTS}/runs"  # shared by all seeds: what was tuned is found again
 if config["seed_shift"]:
@@ -81,11 +71,16 @@ def source_hashes(experiment, method):
     return {backend: provenance.source_hash(method, backend) for backend in SETTINGS[experiment]["backends"]}
 
 
-def training_outputs(experiment, table):
-    return expand(
-        f"{RESULTS}/{experiment}/{{method}}/{table}.parquet",
-        method=SETTINGS[experiment]["methods"],
-    )
+def experiment_tables(experiment, table):
+    """The Parquet files of one table of an experiment: a file per method for what training writes, else one file."""
+    if not experiments.is_exact(SETTINGS[experiment]) and table in experiments.TABLES:
+        return [f"{RESULTS}/{experiment}/{method}/{table}.parquet" for method in SETTINGS[experiment]["methods"]]
+    return [f"{RESULTS}/{experiment}/{table}.parquet"]
+
+
+def exact_outputs(experiment):
+    """Table → file."""
+    return {table: f"{RESULTS}/{experiment}/{table}.parquet" for table in experiments.tables_of(SETTINGS[experiment])}
 
 
 def real_clock_threads(experiment):

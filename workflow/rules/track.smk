@@ -3,16 +3,16 @@
 from rasgd import tracking
 
 STORE = tracking.tracking_uri(config["results"], config.get("tracking_uri"))
-for experiment in EXPERIMENTS:
+for experiment in TRAINED_EXPERIMENTS:
     # Somebody may have deleted the database, or runs in it: then the receipt is no longer true.
     tracking.discard_lost_receipt(STORE, f"{RESULTS}/tracking/{experiment}.json")
 
 
 rule track:
     input:
-        curves=lambda wildcards: training_outputs(wildcards.experiment, "curves"),
-        runs=lambda wildcards: training_outputs(wildcards.experiment, "runs"),
-        grids=lambda wildcards: training_outputs(wildcards.experiment, "grid"),
+        curves=lambda wildcards: experiment_tables(wildcards.experiment, "curves"),
+        runs=lambda wildcards: experiment_tables(wildcards.experiment, "runs"),
+        grids=lambda wildcards: experiment_tables(wildcards.experiment, "grid"),
         products=lambda wildcards: experiment_products(wildcards.experiment),
     output:
         receipt=f"{RESULTS}/tracking/{{experiment}}.json",

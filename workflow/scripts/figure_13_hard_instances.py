@@ -21,7 +21,9 @@ def draw_hard_instances(
         caption: plain text.
         path_stem: of the files to write.
     """
-    drawn = pd.concat([chain_rows(pd.read_csv(path_to_chains)), curvature_rows(pd.read_csv(path_to_curvatures))])
+    drawn = pd.concat(
+        [chain_rows(pd.read_parquet(path_to_chains)), curvature_rows(pd.read_parquet(path_to_curvatures))]
+    )
     with style.settings():
         figure = style.new_figure(height_inches=4.4)
         grid = figure.add_gridspec(2, len(profiles))

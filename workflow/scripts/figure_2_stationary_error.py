@@ -17,8 +17,8 @@ def draw_stationary_error(path_to_floors: str, path_to_stability: str, caption: 
         caption: plain text.
         path_stem: of the files to write.
     """
-    floors = pd.read_csv(path_to_floors)
-    largest = pd.read_csv(path_to_stability).groupby("method")["largest_stable_step"].first()
+    floors = pd.read_parquet(path_to_floors)
+    largest = pd.read_parquet(path_to_stability).groupby("method")["largest_stable_step"].first()
     drawn = floors.assign(largest_stable_step=floors["method"].map(largest))
     methods = style.in_order(drawn["method"])
     with style.settings():

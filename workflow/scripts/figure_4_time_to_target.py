@@ -39,8 +39,8 @@ def draw_time_to_target(
         path_stem: of the files to write.
     """
     drawn = pd.concat(
-        [time_series(pd.read_csv(path_to_times), profiles), ratio_series(pd.read_csv(path_to_ratios)),
-         floor_series(pd.read_csv(path_to_floors))], ignore_index=True,
+        [time_series(pd.read_parquet(path_to_times), profiles), ratio_series(pd.read_parquet(path_to_ratios)),
+         floor_series(pd.read_parquet(path_to_floors))], ignore_index=True,
     )  # fmt: skip
     with style.settings():
         figure = style.new_figure(height_inches=5.2)

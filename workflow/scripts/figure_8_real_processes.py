@@ -61,7 +61,7 @@ def draw_real_processes(
     metrics = {case: METRICS[problem["kind"]] for case, problem in problems.items()}
     drawn = pd.concat([medians(curves[curves["case"] == case], metrics[case]) for case in cases], ignore_index=True)
     timeline = jobs(read_trace(path_to_timeline), compute_times[recorded["case"]], recorded["timeline"]["shown"])
-    faults, kills = fault_medians(pd.read_csv(path_to_fault_curves)), pd.read_csv(path_to_kills)
+    faults, kills = fault_medians(pd.read_parquet(path_to_fault_curves)), pd.read_parquet(path_to_kills)
     methods = style.in_order(drawn["method"])
     with style.settings():
         figure = style.new_figure(height_inches=4.6)

@@ -12,7 +12,7 @@ import rasgd
 from rasgd.experiments import settings as experiment
 from rasgd.experiments import tuning
 from rasgd.experiments.logged import job
-from rasgd.figures import saving
+from rasgd.files import replacing
 from rasgd.trace import write_trace
 from rasgd.trajectory import Trajectory
 
@@ -27,7 +27,7 @@ def record_runs(
     Args:
         settings: of the experiment, as `experiment.read` gives them; `recorded` says what to run.
         path_to_timeline, path_to_fault_trace: Parquet files to write, of all arrivals.
-        path_to_fault_curves, path_to_kills: CSV files to write.
+        path_to_fault_curves, path_to_kills: Parquet files to write.
 
     Raises:
         ValueError: if a case with data is asked for, or a worker that there is not.
@@ -42,8 +42,12 @@ def record_runs(
     undisturbed, disturbed = run(), run(progress=Killer(faults["kills"], faults["until"]))
     write_trace(disturbed.trace, path_to_fault_trace)
     curves = [undisturbed.metrics.assign(kills=0), disturbed.metrics.assign(kills=len(faults["kills"]))]
-    saving.save_csv(pd.concat(curves, ignore_index=True), path_to_fault_curves)
-    saving.save_csv(kill_table(faults["kills"], disturbed), path_to_kills)
+    for path, table in (
+        (path_to_fault_curves, pd.concat(curves, ignore_index=True)),
+        (path_to_kills, kill_table(faults["kills"], disturbed)),
+    ):
+        with replacing(path) as temporary:
+            table.to_parquet(temporary, compression="zstd", index=False)
 
 
 def real_run(settings: dict, case: str, method: str) -> tuple[Callable[..., Trajectory], int]:

@@ -31,7 +31,7 @@ def tabulate_exact_times(path_to_times: str, profiles: dict[str, str], caption: 
         caption: plain text.
         path_stem: of the files to write.
     """
-    times = pd.read_csv(path_to_times)
+    times = pd.read_parquet(path_to_times)
     keys = ["profile", "epsilon"]
     own = times[(times["method"] == "rescaled") & (times["steps"] == "theory")].set_index(keys)["seconds"]
     prescribed = own.loc[pd.MultiIndex.from_frame(times[keys])].to_numpy()

@@ -1,5 +1,8 @@
-"""Computes what must cease to matter as ε → 0: heterogeneity, staleness, the slowest worker."""
+"""What must cease to matter as ε → 0: heterogeneity, staleness, the slowest worker."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -7,31 +10,28 @@ import pandas as pd
 from scipy.stats import t as students_t
 
 from rasgd.experiments import settings as experiment
-from rasgd.experiments.logged import job
-from rasgd.figures import saving
 from rasgd.simulation.simulate import simulate
 from rasgd.theory import best_step, stationary
 from rasgd.theory.instances import DiagonalQuadratic, spectrum_quadratic
 
+TABLES = ("ratios", "floors")
 SKIPPED = 0.125  # first part of a simulated run that is left out of its time average
 
 
-def compute_lower_order(settings: dict, path_to_ratios: str, path_to_floors: str) -> None:
-    """Writes ratios of exact times of Rescaled ASGD and ratios of floors.
+def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.DataFrame]:
+    """Ratios of exact times of Rescaled ASGD, and ratios of floors.
 
-    Args:
-        settings: of the experiment, as `experiment.read` gives them.
-        path_to_ratios: CSV with one row per effect (heterogeneity, staleness, slowest), parameter (ζ, ζ, τ_max) and ε;
-            measured is the median over instances, low and high their range, predicted the limit as ε → 0.
-            replicas counts them.
-        path_to_floors: CSV with one row per method and step, 0 being the limit of small ones; measured is
-            floor(ζ)/floor(0) with its 95 % interval, exact where low = high, predicted the limit as the step vanishes.
+    Ratios: one row per effect (heterogeneity, staleness, slowest), parameter (ζ, ζ, τ_max) and ε; measured is the
+    median over instances, low and high their range, predicted the limit as ε → 0; replicas counts the instances.
+    Floors: one row per method and step, 0 being the limit of small ones; measured is floor(ζ)/floor(0) with its 95 %
+    interval, exact where low = high, predicted the limit as the step vanishes.
     """
-    saving.save_csv(time_ratios(settings), path_to_ratios)
-    saving.save_csv(pd.concat([floor_ratios(settings, m) for m in settings["floor"]["methods"]]), path_to_floors)
+    ratios = time_ratios(settings, lambda done: report(done / 2))
+    floors = [floor_ratios(settings, method) for method in settings["floor"]["methods"]]
+    return {"ratios": ratios, "floors": pd.concat(floors, ignore_index=True)}
 
 
-def time_ratios(settings: dict) -> pd.DataFrame:
+def time_ratios(settings: dict, report: Callable[[float], None]) -> pd.DataFrame:
     @cache
     def seconds(seed: int, zeta: float, times: tuple, epsilon: float, fresh: bool = False) -> float:
         instance = quadratic(settings, zeta, seed).instance()
@@ -41,7 +41,8 @@ def time_ratios(settings: dict) -> pd.DataFrame:
     stale, apart = settings["staleness"]["heterogeneity"], slowest["heterogeneity"]
     reference = tuple(slowest["reference"])
     rows = []
-    for epsilon in settings["epsilons"]:
+    for number, epsilon in enumerate(settings["epsilons"]):
+        report(number / len(settings["epsilons"]))
         ratios = {
             ("heterogeneity", zeta): [
                 seconds(seed, zeta, usual, epsilon) / seconds(seed, 0.0, usual, epsilon)
@@ -65,7 +66,8 @@ def time_ratios(settings: dict) -> pd.DataFrame:
             }
             for (effect, parameter), values in ratios.items()
         ]  # fmt: skip
-    return pd.DataFrame(rows).sort_values(["effect", "parameter", "epsilon"], ascending=[True, True, False])
+    order = ["effect", "parameter", "epsilon"]
+    return pd.DataFrame(rows).sort_values(order, ascending=[True, True, False], ignore_index=True)
 
 
 def quadratic(settings: dict, zeta: float, seed: int) -> DiagonalQuadratic:
@@ -140,12 +142,3 @@ def ratio_of_means(above: np.ndarray, below: np.ndarray, weights: np.ndarray) ->
     without_one = left_out[0] / left_out[1]
     error = np.sqrt((count - 1) * np.vstack([without_one, weights @ without_one]).var(axis=1))
     return values, students_t.ppf(0.975, count - 1) * error
-
-
-if "snakemake" in globals():
-    with job(snakemake.log[0], "exact_ratios"):
-        compute_lower_order(
-            settings=snakemake.params.settings,
-            path_to_ratios=snakemake.output.ratios,
-            path_to_floors=snakemake.output.floors,
-        )

@@ -1,38 +1,39 @@
-"""Computes where constant steps settle on a quadratic, exactly and by simulation, and which steps are stable."""
+"""Where constant steps settle on a quadratic, exactly and by simulation, and which steps are stable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as students_t
 
-from rasgd.experiments.logged import job
-from rasgd.figures import saving
 from rasgd.problems.quadratic import Quadratic, random_quadratic
 from rasgd.simulation.simulate import simulate
 from rasgd.theory import stationary, weights
 from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance
 
+TABLES = ("floors", "stability")
 SKIPPED = 0.25  # first part of a simulated run that is left out of its time average
 
 
-def compute_stationary_error(settings: dict, path_to_floors: str, path_to_stability: str) -> None:
-    """Writes one row per method and step (floors) and one per method and step around the largest stable one.
+def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.DataFrame]:
+    """One row per method and step (floors), and one per method and step around the largest stable one (stability).
 
-    Args:
-        settings: of the experiment, as `experiment.read` gives them.
-        path_to_floors: CSV; predicted is exact, measured with its 95 % interval is simulated, nan where it is not.
-        path_to_stability: CSV; growth of ‖∇F‖ per cycle of a noiseless run, predicted by the spectral radius.
+    Floors: predicted is exact, measured with its 95 % interval is simulated, nan where it is not. Stability: growth of
+    ‖∇F‖ per cycle of a noiseless run, predicted by the spectral radius.
     """
     times = settings["compute_times"]
     problem = random_quadratic(num_workers=len(times), **settings["problem"])
     instance = quadratic_instance(problem.A, problem.b, problem.noise_std, problem.x0)
     floors, stability = [], []
-    for method in settings["methods"]:
+    for number, method in enumerate(settings["methods"]):
+        report(number / len(settings["methods"]))
         largest = stationary.largest_stable_step(instance, times, method)
         exact = exact_floors(instance, times, method, largest, settings)
         floors.append(exact.merge(simulated_floors(problem, times, method, largest, settings["simulated"]), how="left"))
         stability.append(stability_rows(problem, instance, times, method, largest, settings["stability"]))
-    saving.save_csv(pd.concat(floors, ignore_index=True), path_to_floors)
-    saving.save_csv(pd.concat(stability, ignore_index=True), path_to_stability)
+    return {name: pd.concat(rows, ignore_index=True) for name, rows in zip(TABLES, (floors, stability), strict=True)}
 
 
 def exact_floors(
@@ -117,12 +118,3 @@ def stability_rows(
             "measured_stable": growth.to_numpy() < 1,
         }
     )
-
-
-if "snakemake" in globals():
-    with job(snakemake.log[0], "exact_floors"):
-        compute_stationary_error(
-            settings=snakemake.params.settings,
-            path_to_floors=snakemake.output.floors,
-            path_to_stability=snakemake.output.stability,
-        )

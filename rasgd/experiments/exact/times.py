@@ -1,6 +1,8 @@
-"""Computes the exact time to ε on quadratics adapted to ε, and simulates some of it."""
+"""The exact time to ε on quadratics adapted to ε, some of it simulated too."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -8,20 +10,19 @@ from numpy.typing import ArrayLike
 
 from rasgd import summaries
 from rasgd.experiments import settings as experiment
-from rasgd.experiments.logged import job
 from rasgd.experiments.tuned_time import crossings
-from rasgd.figures import saving
 from rasgd.simulation.simulate import simulate
 from rasgd.theory import best_step, complexity, first_passage, synchronous
 from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic
 from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
 
+TABLES = ("times",)
 HORIZON = 2.0  # of a simulated run, over the predicted time
 MAX_DOUBLINGS = 6  # of a horizon, where no time is predicted
 
 
-def compute_time_to_target(settings: dict, path_to_times: str) -> None:
-    """Writes one row per profile, ε, method, choice of S and choice of step.
+def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.DataFrame]:
+    """One row per profile, ε, method, choice of S and choice of step.
 
     Columns: steps is tuned or theory; batch is Malenia's S, batch_choice how it was chosen; seconds exact; scaled is
     seconds·nε²/(ΔLσ²τ_A); over_rescaled the ratio to Rescaled ASGD's tuned time and predicted_ratio its limit as ε → 0;
@@ -30,9 +31,8 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
     without heterogeneity, also in what they are compared with. Methods without an exact theory here have theory's steps
     alone, simulated, and seconds are what was measured.
 
-    Args:
-        settings: of the experiment, as `experiment.read` gives them.
-        path_to_times: CSV to write.
+    Raises:
+        ValueError: naming the key of a profile or ε that there is not.
     """
     if settings["simulated"]["profile"] not in settings["profiles"]:
         known = ", ".join(settings["profiles"])
@@ -41,7 +41,8 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
         if not set(settings[key]["epsilons"]) <= set(settings["epsilons"]):
             raise ValueError(f"{key}.epsilons must be among epsilons, got {settings[key]['epsilons']}")
     rows = []
-    for profile, chosen in settings["profiles"].items():
+    for number, (profile, chosen) in enumerate(settings["profiles"].items()):
+        report(number / (len(settings["profiles"]) + 1))
         times = np.array(chosen["compute_times"], dtype=float)
         for epsilon in settings["epsilons"]:
             quadratic = adapted_quadratic(epsilon, len(times), **settings["problem"])
@@ -56,7 +57,7 @@ def compute_time_to_target(settings: dict, path_to_times: str) -> None:
     table = pd.concat(rows, ignore_index=True)
     simulate_some(table, settings)
     first = ["profile", "epsilon", "method", "steps", "batch_choice"]
-    saving.save_csv(table[first + [name for name in table if name not in first]], path_to_times)
+    return {"times": table[first + [name for name in table if name not in first]]}
 
 
 def exact_times(quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float, batches: list) -> Iterator[dict]:
@@ -178,8 +179,3 @@ def simulated_time(
     )  # fmt: skip
     at, values = summaries.by_replica(result.metrics.assign(schedule_seed=0), "grad_norm_sq")
     return crossings(at, values, epsilon)
-
-
-if "snakemake" in globals():
-    with job(snakemake.log[0], "exact_times"):
-        compute_time_to_target(settings=snakemake.params.settings, path_to_times=snakemake.output.times)

@@ -1,48 +1,50 @@
-"""Computes and measures times to ε where the workers' curvatures cancel in the mean, L ≪ L_max."""
+"""Times to ε where the workers' curvatures cancel in the mean, L ≪ L_max, computed and measured."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from rasgd.compute_times import FixedTimes
-from rasgd.experiments.logged import job
 from rasgd.experiments.tuned_time import tuned_time
-from rasgd.figures import saving
 from rasgd.theory import best_step
 from rasgd.theory.instances import DiagonalQuadratic, cancelling_quadratic
 
+TABLES = ("times",)
 
-def measure_curvatures(settings: dict, path_to_times: str) -> None:
-    """Writes one row per L_max, ε and method.
+
+def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.DataFrame]:
+    """One row per L_max, ε and method.
 
     Columns: predicted, the exact time at the best step, nan for methods without exact theory; measured with its 95 %
     interval [low, high], the simulated one at the step chosen on other seeds; each of them over_smooth: divided by the
     method's own time at the smallest L_max.
-
-    Args:
-        settings: of the experiment, as `experiment.read` gives them.
-        path_to_times: CSV to write.
     """
     times = FixedTimes(settings["compute_times"])
-    exact, simulated = settings["exact"], settings["simulated"]
+    exact, simulated = settings["predicted"], settings["simulated"]
     epsilons = sorted({*exact["epsilons"], *simulated["epsilons"]}, reverse=True)
     rows = []
-    for smoothness in settings["max_smoothness"]:
-        for epsilon in epsilons:
-            quadratic = cancelling_quadratic(epsilon, times.num_workers, smoothness, **settings["problem"])
-            for method in dict.fromkeys(exact["methods"] + simulated["methods"]):
-                row = {"max_smoothness": float(smoothness), "epsilon": epsilon, "method": method, "predicted": np.nan}
-                if method in exact["methods"]:
-                    row["predicted"] = best_step.best_time(quadratic.instance(), times.mean, method, epsilon).seconds
-                if method in simulated["methods"] and epsilon in simulated["epsilons"]:
-                    row |= measured(quadratic, method, times, epsilon, settings)
-                rows.append(row)
+    every = list(itertools.product(settings["max_smoothness"], epsilons))
+    for number, (smoothness, epsilon) in enumerate(every):
+        report(number / len(every))
+        quadratic = cancelling_quadratic(epsilon, times.num_workers, smoothness, **settings["problem"])
+        for method in dict.fromkeys(exact["methods"] + simulated["methods"]):
+            row = {"max_smoothness": float(smoothness), "epsilon": epsilon, "method": method, "predicted": np.nan}
+            if method in exact["methods"]:
+                row["predicted"] = best_step.best_time(quadratic.instance(), times.mean, method, epsilon).seconds
+            if method in simulated["methods"] and epsilon in simulated["epsilons"]:
+                row |= measured(quadratic, method, times, epsilon, settings)
+            rows.append(row)
     table = pd.DataFrame(rows).dropna(subset=["predicted", "measured"], how="all")
     smallest = table["max_smoothness"].min()
     own = table[table["max_smoothness"] == smallest].set_index(["method", "epsilon"])
     keys = list(zip(table["method"], table["epsilon"], strict=True))
     for name, base in (("predicted", "predicted"), ("measured", "measured"), ("low", "high"), ("high", "low")):
         table[f"{name}_over_smooth"] = table[name] / own[base].loc[keys].to_numpy()
-    saving.save_csv(table, path_to_times)
+    return {"times": table.reset_index(drop=True)}
 
 
 def measured(quadratic: DiagonalQuadratic, method: str, times: FixedTimes, epsilon: float, settings: dict) -> dict:
@@ -53,8 +55,3 @@ def measured(quadratic: DiagonalQuadratic, method: str, times: FixedTimes, epsil
     shared |= {"tuning_seeds": settings["tuning"]["seeds"], "seeds": settings["reporting"]["seeds"]}
     found = tuned_time(quadratic.problem(), method, times, epsilon, settings["until"] * reference, **shared)._asdict()
     return {"measured": found.pop("seconds")} | found
-
-
-if "snakemake" in globals():
-    with job(snakemake.log[0], "curvature_times"):
-        measure_curvatures(settings=snakemake.params.settings, path_to_times=snakemake.output.times)
