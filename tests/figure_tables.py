@@ -9,6 +9,7 @@ import pandas as pd
 
 import rasgd
 from rasgd.data import partition
+from rasgd.experiments import build
 from rasgd.experiments import settings as experiment
 from rasgd.trace import write_trace
 
@@ -71,7 +72,7 @@ RECORDED = {"case": "one", "method": "rescaled", "timeline": {"shown": 6}}
 def recorded_files(folder: Path) -> list[str]:
     """A trace of two workers, metric rows with and without kills, and one kill, as `recorded_runs` writes them."""
     trace = rasgd.simulate(
-        experiment.build_problem({"problem": PROBLEM}, 2), "rescaled", [1.0, 2.0], 0.05, until=9, record=True
+        build.build_problem({"problem": PROBLEM}, 2), "rescaled", [1.0, 2.0], 0.05, until=9, record=True
     ).trace
     write_trace(trace[trace["time"] < 6], folder / "timeline.parquet")  # the last job of each is missing
     rows = curves(["rescaled"], seeds=(0, 1))

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from rasgd import theory
+from rasgd import declared, theory
 from rasgd.compute_times import FixedTimes
-from rasgd.experiments import declared, exact
+from rasgd.experiments import exact
 from rasgd.experiments import settings as experiment
 from rasgd.experiments.exact import EXACT, floors, ratios, times
 from rasgd.experiments.tuned_time import crossings, tuned_time

@@ -1,12 +1,22 @@
 """Settings: reading, laying scales over each other, and one line for everything that is wrong."""
 
 import copy
+import importlib
+import inspect
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+import rasgd
+from rasgd import declared
+from rasgd.backends import BACKENDS
+from rasgd.data import partition
+from rasgd.experiments import build
 from rasgd.experiments import settings as experiment
 
 ROOT = Path(__file__).parents[1]
@@ -87,14 +97,122 @@ def test_the_configuration_file_fits_its_schema():
         ({"step_sizes": {"fixed": {"asgd": 0}}}, r"step_sizes\.fixed\.asgd"),
         ({"step_sizes": {"grid": GRID | {"count": 0}}}, r"step_sizes\.grid\.count"),
         ({"reporting": SAME_SEEDS}, r"tuning\.seeds and reporting\.seeds"),
-        ({"backends": {"cloud": {}}}, r"unknown key cloud; allowed: processes, simulator"),
-        ({"backends": {"simulator": {"time_scale": 2}}}, r"unknown key time_scale"),
+        ({"backends": {"cloud": {}}}, r"backends: 'cloud' is not one of \['simulator', 'processes'\]"),
+        ({"backends": {"simulator": {"time_scale": 2}}}, r"simulator does not take time_scale; allowed: none"),
     ],
 )  # fmt: skip
 def test_wrong_settings_are_refused_in_one_line(quadratic, change, message):
-    import re
-
     assert re.search(message, refused(quadratic | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "by_label", "seed": 0, "classes_per_worker": 2}, r"kind by_label does not take classes_per_worker"),
+        (
+            {"kind": "by_label", "seed": 0, "shards_per_worker": 0},
+            r"shards_per_worker: 0 is less than the minimum of 1",
+        ),
+        ({"kind": "dirichlet", "seed": 0}, r"data\.partition: kind dirichlet needs alpha; allowed: alpha, seed"),
+        ({"kind": "iid", "seed": 0, "alpha": 1.0}, r"kind iid does not take alpha; allowed: seed"),
+        ({"kind": "iid", "seed": 0, "num_workers": 3}, r"kind iid does not take num_workers"),
+        ({"kind": "random"}, r"data\.partition\.kind: 'random' is not one of \['iid', 'dirichlet'"),
+    ],
+)
+def test_partitions_have_the_arguments_of_their_functions(change, message):
+    config = experiment.read(ROOT / "config/experiments/mnist.yaml", "smoke")
+    config["data"]["partition"] = change
+    assert re.search(message, refused(config))
+
+
+def test_settings_of_partitions_know_every_argument_of_their_functions():
+    described = SCHEMA["$defs"]["trained"]["properties"]["data"]["properties"]["partition"]["properties"]
+    for function in partition.KINDS.values():
+        assert set(inspect.signature(function).parameters) - set(experiment.FROM_EXPERIMENT) <= set(described)
+
+
+def test_partitions_by_label_are_dealt_with_the_shards_that_settings_ask_for():
+    config = experiment.read(ROOT / "config/experiments/mnist.yaml", "smoke")
+    config["data"]["partition"] = {"kind": "by_label", "seed": 0, "shards_per_worker": 2}
+    assert experiment.partition_settings(config) == {
+        "dataset": "mnist_5k", "kind": "by_label", "seed": 0, "shards_per_worker": 2, "num_workers": 8,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        (
+            {"kind": "quadratic", "A": [[1.0]]},
+            r"problem: kind quadratic needs b; allowed: A, b, noise_std, initial_point",
+        ),
+        ({"kind": "quadratic", "A": [[1.0]], "b": [[1.0]], "dim": 3}, r"kind quadratic does not take dim"),
+        ({"kind": "random_quadratic", "dim": 3, "noise": 1, "heterogeneity": 1, "num_workers": 4}, r"num_workers"),
+        ({"kind": "logistic", "hidden_widths": [3]}, r"kind logistic does not take hidden_widths; allowed: .*pool"),
+        ({"kind": "network"}, r"kind network needs hidden_widths"),
+        ({"kind": "network", "hidden_widths": [3], "widths": [3]}, r"kind network does not take widths"),
+        ({"kind": "cubic"}, r"problem\.kind: 'cubic' is not one of \['quadratic', 'random_quadratic'"),
+    ],
+)
+def test_problems_have_the_keys_of_their_classes(quadratic, problem, message):
+    assert re.search(message, refused(quadratic | {"cases": {"one": {"label": "one", "problem": problem}}}))
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ({"kind": "linear"}, r"compute_times: kind linear needs num_workers; allowed: num_workers"),
+        ({"kind": "noisy", "seconds": {"kind": "noisy", "seconds": [1, 2]}}, r"seconds is for fixed times"),
+        ({"kind": "noisy", "seconds": [1, 2], "permutation_seed": 0}, r"permutation_seed is for fixed times"),
+        ({"kind": "linear", "num_workers": 3, "noisy": True}, r"kind linear does not take noisy"),
+        ({"kind": "two_speed", "num_fast": 0, "num_slow": 0}, r"compute_times must be a non-empty list"),
+        ({"kind": "cubic"}, r"compute_times"),
+    ],
+)  # fmt: skip
+def test_laws_of_compute_times_have_the_keys_of_their_makers(quadratic, times, message):
+    assert re.search(message, refused(quadratic | {"compute_times": times}))
+
+
+def test_every_kind_of_compute_times_is_a_law_and_random_ones_say_so():
+    given = {
+        "linear": {"num_workers": 3},
+        "square_root": {"num_workers": 3},
+        "two_speed": {"num_fast": 1, "num_slow": 2},
+    }
+    for kind in build.COMPUTE_TIMES:
+        law = build.build_compute_times({"kind": kind, **given.get(kind, {"seconds": [1.0, 2.0, 4.0]})})
+        assert isinstance(law, rasgd.ComputeTimes) and law.num_workers == 3
+        durations = {law.seeded(seed).duration(2, 0, 0.0) for seed in range(3)}
+        assert build.is_random(law) == (len(durations) > 1)
+
+
+def test_every_kind_of_problem_is_built_from_its_home():
+    for row in build.PROBLEMS.values():
+        assert callable(getattr(importlib.import_module(f"rasgd.{row.module}"), row.home.rpartition(".")[2]))
+    spec = {"kind": "random_quadratic", "dim": 3, "noise": 1.0, "heterogeneity": 1.0}
+    assert build.build_problem({"problem": spec}, 5).num_workers == 5
+
+
+def test_settings_are_read_without_torch_or_pandas():
+    code = (
+        "import sys, rasgd.experiments.settings; print({'torch', 'pandas', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert answer.stdout == "set()\n"
+
+
+def test_declared_arguments_are_those_of_the_imported_class():
+    homes = [row.home for row in (*build.PROBLEMS.values(), *BACKENDS.values())]
+    for home in homes:
+        module, _, name = home.rpartition(".")
+        signature = inspect.signature(getattr(importlib.import_module(f"rasgd.{module}"), name))
+        found = declared.arguments(home)
+        assert found.names == tuple(signature.parameters)
+        assert set(found.required) == {n for n, p in signature.parameters.items() if p.default is p.empty}
+    with pytest.raises(ValueError, match=r"rasgd\.problems\.quadratic must define Cubic"):
+        declared.arguments("problems.quadratic.Cubic")
+    with pytest.raises(ValueError, match=r"rasgd\.problems\.quadratic must assign a literal to TABLES"):
+        declared.constant("problems.quadratic", "TABLES")
 
 
 def test_a_network_without_data_is_refused(quadratic):
@@ -152,8 +270,8 @@ def test_training_depends_on_nothing_of_the_other_methods(quadratic):
 
 
 def test_noisy_and_permuted_times_come_from_settings():
-    settings = {"kind": "linear", "num_workers": 5, "permutation_seed": 3, "noisy": True}
-    times = experiment.build_compute_times(settings)
+    settings = {"kind": "noisy", "seconds": {"kind": "linear", "num_workers": 5, "permutation_seed": 3}}
+    times = build.build_compute_times(settings)
     assert sorted(np.round(times.base, 9)) == [1, 2, 3, 4, 5]
     np.testing.assert_allclose(times.mean, times.base + np.sqrt(2 * times.base / np.pi))
 

@@ -6,6 +6,7 @@ import pytest
 from figure_tables import PROBLEM, ROOT, SETTINGS, draw_all, grid_rows, script
 
 import rasgd
+from rasgd.experiments import build
 from rasgd.experiments import settings as experiment
 from rasgd.methods import METHODS
 
@@ -67,7 +68,7 @@ def test_the_number_of_cells_of_step_sizes_does_not_depend_on_what_was_tried():
 def test_the_poster_is_met_within_three_hundredths(tmp_path):
     module = script("figure_1_toy")
     setting = SETTINGS["laptop"]["toy"]
-    problem = experiment.build_problem(experiment.case_settings(setting, "poster"), 2)
+    problem = build.build_problem(experiment.case_settings(setting, "poster"), 2)
     for method, points in module["POSTER"].items():
         step = setting["step_sizes"]["fixed"][method]
         run = rasgd.simulate(problem, method, [1, 2], step, until=300, eval_every=module["POSTER_SPACING"]).metrics
@@ -119,7 +120,7 @@ def test_stated_memory_idleness_and_waste_are_what_a_run_measures(method):
     theory = script("table_1_methods")["THEORY"].get(method)
     if theory is None:
         pytest.skip("nothing is stated")
-    problem = experiment.build_problem({"problem": PROBLEM}, 4)
+    problem = build.build_problem({"problem": PROBLEM}, 4)
     options = {"R": 2} if method == "ringmaster" else {}  # with R = n and these times no gradient is late enough
     run = rasgd.simulate(problem, method, [1, 1.5, 3.25, 7], 1e-3, until=200, **options)
     mean_of_table = method == "ia2sgd"  # kept beside its entries, to spare O(nd) additions per arrival

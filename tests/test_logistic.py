@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import rasgd
 from rasgd.data import datasets, partition
 from rasgd.data import preparation as data_preparation
-from rasgd.experiments import settings as experiment
+from rasgd.experiments import build
 
 FEATURES, CLASSES, SIZES = 6, 4, (5, 9, 7)
 N, DIM = len(SIZES), (FEATURES + 1) * CLASSES
@@ -271,7 +271,7 @@ SPEC = {"kind": "logistic", "pool": 2, "label_noise": {"share": 0.25, "seed": 3}
 
 def test_a_problem_is_built_from_settings_with_coarser_images_and_wrong_labels(digits):
     data, *paths = digits
-    problem = experiment.build_problem({"problem": SPEC, "compute_times": [1, 2, 3, 4]}, 4, *paths)
+    problem = build.build_problem({"problem": SPEC, "compute_times": [1, 2, 3, 4]}, 4, *paths)
     assert problem.dim == (16 + 1) * 10 and problem.num_workers == 4
     pooled = data_preparation.mean_pooled(data.train_inputs, (8, 8), 2)
     np.testing.assert_array_equal(problem.inputs[:, :-1], pooled)
@@ -286,9 +286,9 @@ def test_arrival_frequency_stands_for_inverse_compute_times(digits, kind):
     _, *paths = digits
     spec = copy.deepcopy(SPEC) | {"kind": kind} | ({"hidden_widths": [3]} if kind == "network" else {})
     spec["evaluation_weightings"] = {"frequency": "arrival_frequency", "slow": [0, 0, 0, 1]}
-    by_name = experiment.build_problem({"problem": spec, "compute_times": [1, 2, 4, 4]}, 4, *paths)
+    by_name = build.build_problem({"problem": spec, "compute_times": [1, 2, 4, 4]}, 4, *paths)
     spec["evaluation_weightings"] = {"frequency": [0.5, 0.25, 0.125, 0.125], "slow": [0, 0, 0, 1]}
-    by_hand = experiment.build_problem({"problem": spec, "compute_times": [1, 2, 4, 4]}, 4, *paths)
+    by_hand = build.build_problem({"problem": spec, "compute_times": [1, 2, 4, 4]}, 4, *paths)
     assert torch.equal(by_name.evaluation_weights, by_hand.evaluation_weights)
     assert {"loss_frequency", "grad_norm_sq_frequency", "loss_slow"} <= set(
         by_name.evaluate(torch.ones(1, by_name.dim))

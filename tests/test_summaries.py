@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import rasgd
 from rasgd import summaries
-from rasgd.experiments import settings as experiment
+from rasgd.experiments import build
 from rasgd.experiments.tuning import time_to_target
 from rasgd.figures.exact import exact_case
 
@@ -83,7 +83,7 @@ def test_weight_error_is_half_the_distance_from_equal_shares_or_from_those_wante
 
 def test_exact_values_agree_with_a_run_without_noise_and_are_nan_where_unknown():
     case = exact_case(PROBLEM | {"noise": 0.0}, [1.0, 2.0, 4.0])
-    problem = experiment.build_problem({"problem": PROBLEM | {"noise": 0.0}}, 3)
+    problem = build.build_problem({"problem": PROBLEM | {"noise": 0.0}}, 3)
     run = rasgd.simulate(problem, "rescaled", [1, 2, 4], 0.05, until=40, eval_every=2).metrics
     # The same sums in another order: relative rounding errors of 1e-16 grow by the number of updates, below 1e4.
     np.testing.assert_allclose(case.curve("rescaled", 0.05, run["time"].to_numpy()), run["grad_norm_sq"], rtol=1e-9)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from rasgd.compute_times import ComputeTimes
+from rasgd.problems.base import Problem, Samples
 
 
 class StartedJob(NamedTuple):
@@ -42,6 +43,13 @@ class Backend(ABC):
     evaluates_later = False
     placed_addcmul: Callable | None = None
     compute_times: ComputeTimes
+
+    @classmethod
+    def of_run(
+        cls, problem: Problem, compute_times: ComputeTimes | None, seeds: list[int], num_replicas: int, **options
+    ) -> Backend:
+        """The backend of a run with these seeds of samples and so many rows of points and gradients."""
+        return cls(problem, compute_times, Samples(problem, seeds), **options)
 
     def attach(self, lost: Callable[[int, float, bool], None], tick: Callable[[], None], requests) -> None:  # noqa: B027
         """Connects the backend to its run.

@@ -68,6 +68,10 @@ class Processes(Backend):
 
     evaluates_later = True
 
+    @classmethod
+    def of_run(cls, problem, compute_times, seeds, num_replicas, **options) -> Processes:
+        return cls(problem, compute_times, seeds, num_replicas, **options)
+
     def __init__(
         self,
         problem: Problem,

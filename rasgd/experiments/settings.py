@@ -7,23 +7,37 @@ needs both. Every function takes the plain dict that `read` returns.
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import math
+import re
 import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from rasgd import compute_times, methods
+from rasgd import methods
+from rasgd.backends import BACKENDS, check_options
+from rasgd.data import datasets, partition
+from rasgd.declared import Arguments
+from rasgd.experiments.build import COMPUTE_TIMES, PROBLEMS, build_compute_times, check_problem
 from rasgd.experiments.exact import EXACT, table_names
 
 SCALES = ("smoke", "laptop", "paper")
 SEED_KEYS = ("seeds", "schedule_seeds", "instance_seeds")
 TABLES = ("curves", "runs", "grid")  # of every trained experiment, a file per method
 RECORDED_TABLES = ("timeline", "fault_trace", "fault_curves", "kills")  # of one with `recorded`
-NAMES = {"methods": methods.METHODS, "exact": EXACT}  # tables whose keys a schema allows by `enum_of`
-KINDS_ON_DATA = ("network", "logistic")  # kinds of problems whose workers own samples of a data set
+# Tables whose keys a schema allows by `enum_of`.
+NAMES = {
+    "methods": methods.METHODS,
+    "problems": PROBLEMS,
+    "compute_times": COMPUTE_TIMES,
+    "backends": [name for name, backend in BACKENDS.items() if not backend.replays],
+    "partitions": partition.KINDS,
+    "datasets": datasets.NAMES,
+    "exact": EXACT,
+}
+FROM_EXPERIMENT = ("labels", "num_workers", "compute_times")  # arguments of partitions that are no keys of settings
 
 
 def read_all(folder: str | Path, path_to_schema: str | Path, scale: str, change=lambda settings: settings) -> dict:
@@ -224,15 +238,14 @@ def check(config: dict, name: str) -> None:
             times = build_compute_times(setting["compute_times"])
         except ValueError as error:
             raise ValueError(f"{where}.compute_times: {error}") from None
+        try:
+            check_problem(setting["problem"])
+        except ValueError as error:
+            raise ValueError(f"{where}.problem: {error}") from None
         if setting["until"] < times.mean.min():
             raise ValueError(
                 f"{where}: until must be at least the fastest worker's {times.mean.min():g} seconds per gradient, "
                 f"got {setting['until']:g}"
-            )
-        wanted = setting["problem"].get("num_workers", times.num_workers)
-        if wanted != times.num_workers:
-            raise ValueError(
-                f"{where}: problem.num_workers is {wanted}, but compute_times has {times.num_workers} workers"
             )
         for role in ("tuning", "reporting"):
             seeds, schedules = (setting[role][key] for key in ("seeds", "schedule_seeds"))
@@ -243,6 +256,13 @@ def check(config: dict, name: str) -> None:
                 )
         for method in config["methods"]:
             check_method(method, method_options(config, method, times.num_workers), times.num_workers, where)
+    for backend, options in config["backends"].items():
+        try:
+            check_options(backend, options)
+        except ValueError as error:
+            raise ValueError(f"{name}: backends.{backend}: {error}") from None
+    if "data" in config:
+        check_partition(config["data"]["partition"], f"{name}: data.partition")
     try:
         partition_settings(config)
     except ValueError as error:
@@ -255,6 +275,26 @@ def check(config: dict, name: str) -> None:
             f"{name}: step_sizes.fixed must name the experiment's methods {', '.join(config['methods'])}, "
             f"got {', '.join(fixed)}"
         )
+
+
+def refused(allowed: Arguments, given, where: str, what: str) -> None:
+    try:
+        allowed.refuse(given, what)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def check_partition(given: dict, where: str) -> None:
+    """Refuses arguments that the partition's function does not have, and required ones that are missing.
+
+    Raises:
+        ValueError: one line naming file, key, what was given and what is allowed.
+    """
+    parameters = inspect.signature(partition.KINDS[given["kind"]]).parameters.values()
+    own = [parameter for parameter in parameters if parameter.name not in FROM_EXPERIMENT]
+    required = tuple(parameter.name for parameter in own if parameter.default is parameter.empty)
+    allowed = Arguments(tuple(parameter.name for parameter in own), required)
+    refused(allowed, [key for key in given if key != "kind"], where, f"kind {given['kind']}")
 
 
 def check_seeds_differ(config: dict, name: str) -> None:
@@ -371,36 +411,10 @@ def method_options(config: dict, method: str, num_workers: int) -> list[dict]:
 
 def in_workers(value, num_workers: int):
     """Turns "4n" or "n/4" into a number of gradients; leaves anything else as it is."""
-    if not (isinstance(value, str) and "n" in value and set(value) <= set("0123456789n/")):
+    found = re.fullmatch(r"(\d*)n(?:/([1-9]\d*))?", value) if isinstance(value, str) else None
+    if found is None:
         return value
-    before, _, after = value.partition("n")
-    return max(1, math.floor(Fraction(before or 1) * num_workers * Fraction(f"1{after}")))
-
-
-def build_compute_times(spec: dict | list) -> compute_times.ComputeTimes:
-    """Compute times from their settings: a list of seconds, or a mapping with `kind`.
-
-    Kinds: linear, square_root (num_workers), two_speed (num_fast, num_slow, fast, slow), list (seconds). Each may be
-    dealt in a random order (permutation_seed) and made noisy (noisy: true adds |N(0, τᵢ)| to every gradient).
-    """
-    if isinstance(spec, list):
-        spec = {"kind": "list", "seconds": spec}
-    arguments = {key: value for key, value in spec.items() if key not in ("kind", "permutation_seed", "noisy")}
-    makers = {
-        "list": compute_times.FixedTimes,
-        "linear": compute_times.linear,
-        "square_root": compute_times.square_root,
-        "two_speed": compute_times.two_speed,
-    }
-    if spec["kind"] not in makers:
-        raise ValueError(f"kind must be one of {', '.join(makers)}, got {spec['kind']!r}")
-    try:
-        seconds = makers[spec["kind"]](**arguments).mean
-    except TypeError:
-        raise ValueError(f"kind {spec['kind']} does not take {', '.join(arguments) or 'no arguments'}") from None
-    if "permutation_seed" in spec:
-        seconds = compute_times.permuted(seconds, spec["permutation_seed"])
-    return compute_times.NoisyTimes(seconds) if spec.get("noisy") else compute_times.FixedTimes(seconds)
+    return max(1, int(found[1] or 1) * num_workers // int(found[2] or 1))
 
 
 def partition_settings(config: dict) -> dict | None:
@@ -409,80 +423,16 @@ def partition_settings(config: dict) -> dict | None:
     Raises:
         ValueError: if cases on data have different numbers of workers, or there is no data for them.
     """
-    on_data = [case for case in config["cases"] if case_settings(config, case)["problem"]["kind"] in KINDS_ON_DATA]
+    cases = {case: case_settings(config, case) for case in config["cases"]}
+    on_data = [case for case, own in cases.items() if PROBLEMS[own["problem"]["kind"]].on_data]
     if not on_data:
         return None
     if "data" not in config:
         raise ValueError(f"data must be given for the problem of case {on_data[0]}")
-    times = [build_compute_times(case_settings(config, case)["compute_times"]) for case in on_data]
+    times = [build_compute_times(cases[case]["compute_times"]) for case in on_data]
     if len({t.num_workers for t in times}) > 1:
         raise ValueError(f"cases {', '.join(on_data)} share a partition, so they need the same number of workers")
     settings = {"dataset": config["data"]["dataset"], **config["data"]["partition"]}
-    if settings["kind"] == "by_speed":
-        settings["compute_times"] = times[0].mean.tolist()
-    else:
-        settings["num_workers"] = times[0].num_workers
-    return settings
-
-
-def build_problem(settings: dict, num_workers: int, path_to_dataset=None, path_to_partition=None):
-    """The problem of one case, from `case_settings(config, case)`.
-
-    Raises:
-        ValueError: for settings that do not fit each other or the data.
-    """
-    from rasgd import problems
-
-    spec = dict(settings["problem"])
-    kind = spec.pop("kind")
-    if kind == "quadratic":
-        return problems.Quadratic(**spec)
-    if kind == "random_quadratic":
-        return problems.random_quadratic(
-            num_workers=num_workers, **{k: v for k, v in spec.items() if k != "num_workers"}
-        )
-    if kind in KINDS_ON_DATA:
-        from rasgd.data import datasets, partition
-
-        data, parts = datasets.read(path_to_dataset), partition.read(path_to_partition).indices
-        if len(parts) != num_workers:
-            raise ValueError(
-                f"{path_to_partition} deals the data to {len(parts)} workers, the experiment has {num_workers}"
-            )
-        return build_classification(kind, spec, data, parts, build_compute_times(settings["compute_times"]).mean)
-    allowed = ", ".join(("quadratic", "random_quadratic", *KINDS_ON_DATA))
-    raise ValueError(f"problem.kind must be one of {allowed}, got {kind!r}")
-
-
-def build_classification(kind: str, spec: dict, data, parts: list, seconds: np.ndarray):
-    """A problem on partitioned data.
-
-    Args:
-        kind: network or logistic.
-        spec: settings of the problem beside its kind. pool and label_noise change the data; a weighting
-            "arrival_frequency" stands for pᵢ ∝ 1/τᵢ, all other keys are arguments of the problem.
-        data: the data set.
-        parts: samples of every worker.
-        seconds: mean compute times τ, `[n]`.
-    """
-    from rasgd import problems
-    from rasgd.data import preparation as data_preparation
-
-    arguments = {key: value for key, value in spec.items() if key not in ("pool", "label_noise", "hidden_widths")}
-    inputs, test_inputs, labels = data.train_inputs, data.test_inputs, data.train_labels
-    if "pool" in spec:
-        inputs, test_inputs = (
-            data_preparation.mean_pooled(images, data.image_shape, spec["pool"]) for images in (inputs, test_inputs)
-        )
-    if "label_noise" in spec:
-        labels = data_preparation.with_label_noise(labels, data.num_classes, **spec["label_noise"])
-    if "evaluation_weightings" in spec:
-        arguments["evaluation_weightings"] = {
-            name: 1 / seconds if weights == "arrival_frequency" else weights
-            for name, weights in spec["evaluation_weightings"].items()
-        }
-    arguments |= {"test_inputs": test_inputs, "test_labels": data.test_labels}
-    if kind == "network":
-        widths = (inputs.shape[1], *spec["hidden_widths"], data.num_classes)
-        return problems.Network(inputs, labels, parts, widths, **arguments)
-    return problems.Logistic(inputs, labels, parts, num_classes=data.num_classes, **arguments)
+    supplied = {"compute_times": times[0].mean.tolist(), "num_workers": times[0].num_workers}
+    taken = inspect.signature(partition.KINDS[settings["kind"]]).parameters
+    return settings | {name: value for name, value in supplied.items() if name in taken}

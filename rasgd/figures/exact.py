@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rasgd.experiments import settings as experiment
+from rasgd.experiments import build
 from rasgd.theory.cycle_maps import METHODS as EXACT_METHODS  # those whose moments are known in closed form
 from rasgd.theory.first_passage import time_to_target
 from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance
@@ -51,6 +51,6 @@ def exact_cases(quadratics: dict[str, dict]) -> dict[str, ExactCase]:
 
 def exact_case(problem: dict, compute_times: Sequence[float]) -> ExactCase:
     """The case of a quadratic's settings and seconds per gradient, `[n]`."""
-    made = experiment.build_problem({"problem": problem}, len(compute_times))
+    made = build.build_problem({"problem": problem}, len(compute_times))
     arrays = (made.A.numpy(), made.b.numpy(), made.noise_std, made.x0.numpy())
     return ExactCase(quadratic_instance(*arrays), compute_times)

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from rasgd import randomness
-from rasgd.backends.base import Backend, Desk
+from rasgd.backends import BACKENDS
+from rasgd.backends.base import Desk
 from rasgd.backends.faults import WorkerFailure
-from rasgd.backends.recording import Recording
-from rasgd.backends.simulator import Simulator
 from rasgd.compute_times import ComputeTimes, FixedTimes
 from rasgd.methods import short_name
 from rasgd.methods.base import Arrival, Method
-from rasgd.problems.base import Problem, Samples
+from rasgd.problems.base import Problem
 from rasgd.simulation.checkpoint import Requests, method_state, packed, restore_method
 from rasgd.simulation.evaluation import Evaluations, evaluation_times
 from rasgd.simulation.statistics import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
@@ -60,17 +59,7 @@ class Run:
             )
         x0 = initial.repeat(len(step_sizes), 1)
         steps = torch.tensor([[step] for step, _ in self.replicas], dtype=problem.dtype, device=problem.device)
-        self.backend: Backend
-        if backend == "simulator":
-            if backend_options:
-                raise ValueError(f"backend_options must be empty for the simulator, got {', '.join(backend_options)}")
-            self.backend = Simulator(problem, times, Samples(problem, seeds))
-        elif backend == "recording":
-            self.backend = Recording(problem, times, Samples(problem, seeds), **backend_options)
-        else:
-            from rasgd.backends.processes import Processes
-
-            self.backend = Processes(problem, times, seeds, len(self.replicas), **backend_options)
+        self.backend = BACKENDS[backend].type.of_run(problem, times, seeds, len(self.replicas), **backend_options)
         self.backend_name, self.backend_options = backend, backend_options
         self.times = self.backend.compute_times
         try:

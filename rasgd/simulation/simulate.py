@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from rasgd import methods
+from rasgd.backends import BACKENDS, check_options
 from rasgd.compute_times import ComputeTimes, as_compute_times
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem, checked_device
@@ -22,8 +23,6 @@ from rasgd.simulation.run import Run
 from rasgd.simulation.step_size_decay import checked_decay, with_decay
 from rasgd.trajectory import Trajectory, merge, plain
 from rasgd.validation import one_or_several, real_number, shown, whole_number
-
-BACKENDS = ("simulator", "processes")
 
 
 def simulate(
@@ -96,15 +95,15 @@ def simulate(
     check_evaluations(until, eval_every)
     if not isinstance(problem, Problem):
         raise ValueError(f"problem must be a rasgd.Problem, got {shown(problem)}")
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    check_options(backend, backend_options or {})
     methods.check_options(method, method_options)
     method = with_decay(method, checked_decay(step_size_decay, until))
     if times is not None:
         check_times(times, problem.num_workers, until)
     checkpoint_every = real_number("checkpoint_every", checkpoint_every, above=0)
     backend_options = dict(backend_options or {})
-    if backend == "processes":
+    on_wall_clock = BACKENDS[backend].wall_clock
+    if on_wall_clock:
         # Only workers touch a GPU; the method's arithmetic stays on the CPU, beside the shared memory.
         backend_options["device"] = str(checked_device(problem.device if device is None else device))
         device = "cpu"
@@ -121,10 +120,10 @@ def simulate(
     }
     if replicas_per_pass is None:
         # Real clocks never repeat a schedule, so there all replicas run together.
-        replicas_per_pass = problem.replicas_per_pass if backend == "simulator" else len(step_sizes) * len(seeds)
+        replicas_per_pass = len(step_sizes) * len(seeds) if on_wall_clock else problem.replicas_per_pass
     replicas_per_pass = whole_number("replicas_per_pass", replicas_per_pass)
     passes = split_into_passes(step_sizes, seeds, replicas_per_pass if method.batched else 1)
-    if backend == "processes" and len(passes) > 1:
+    if on_wall_clock and len(passes) > 1:
         refuse_several_schedules(method, len(step_sizes) * len(seeds), replicas_per_pass)
     fingerprint = None
     if record or checkpoint is not None:

@@ -2,6 +2,7 @@
 import sys
 from pathlib import Path
 
+from rasgd.backends import BACKENDS
 from rasgd.experiments import settings as experiments
 from rasgd.experiments import provenance
 from rasgd.experiments.exact import EXACT
@@ -83,7 +84,10 @@ def exact_outputs(experiment):
     return {table: f"{RESULTS}/{experiment}/{table}.parquet" for table in experiments.tables_of(SETTINGS[experiment])}
 
 
+def uses_wall_clock(experiment):
+    return any(BACKENDS[backend].wall_clock for backend in SETTINGS[experiment]["backends"])
+
+
 def real_clock_threads(experiment):
     """All cores where real workers run, since any other job would steal their time; smoke does not mind."""
-    real = "processes" in SETTINGS[experiment]["backends"] and config["scale"] != "smoke"
-    return workflow.cores if real else 1
+    return workflow.cores if uses_wall_clock(experiment) and config["scale"] != "smoke" else 1

@@ -15,7 +15,7 @@ rule trajectory:
     threads: lambda wildcards: real_clock_threads(wildcards.experiment)
     resources:
         gpu=int(config["device"] == "cuda"),
-        real_clock=lambda wildcards: int("processes" in SETTINGS[wildcards.experiment]["backends"]),
+        real_clock=lambda wildcards: int(uses_wall_clock(wildcards.experiment)),
     params:
         settings=lambda wildcards: training_settings(wildcards.experiment, wildcards.method),
         source_hashes=lambda wildcards: source_hashes(wildcards.experiment, wildcards.method),

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 import rasgd
+from rasgd.experiments import build, tuning
 from rasgd.experiments import settings as experiment
-from rasgd.experiments import tuning
 from rasgd.experiments.logged import job
 from rasgd.files import replacing
 from rasgd.trace import write_trace
@@ -53,14 +53,14 @@ def record_runs(
 def real_run(settings: dict, case: str, method: str) -> tuple[Callable[..., Trajectory], int]:
     """A function that runs the method on the case, with the step size it has in the experiment, and n."""
     setting = experiment.case_settings(settings, case)
-    if setting["problem"]["kind"] in experiment.KINDS_ON_DATA:
+    if build.PROBLEMS[setting["problem"]["kind"]].on_data:
         raise ValueError(f"recorded.case must be a case without data, got {case!r}")
-    times = experiment.build_compute_times(setting["compute_times"])
+    times = build.build_compute_times(setting["compute_times"])
     options = experiment.method_options(settings, method, times.num_workers)[0]
     schedule_seed = setting["reporting"]["schedule_seeds"][0]
     rate = tuning.updates_per_second(method, times, setting["until"], schedule_seed, options)
     run = partial(
-        rasgd.simulate, experiment.build_problem(setting, times.num_workers), method, times,
+        rasgd.simulate, build.build_problem(setting, times.num_workers), method, times,
         2.0 ** setting["step_sizes"]["log2_beta"] / rate, schedule_seed=schedule_seed, backend="processes",
         backend_options=setting["backends"]["processes"] | {"hang_seconds": HANG_SECONDS}, record=True, **options,
     )  # fmt: skip

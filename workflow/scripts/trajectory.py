@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import rasgd
-from rasgd.experiments import progress, tuning
+from rasgd.experiments import build, progress, tuning
 from rasgd.experiments import settings as experiment
 from rasgd.experiments.logged import job
 from rasgd.experiments.store import rows_of, stored_runs
@@ -75,10 +75,10 @@ class CaseBench:
     ):  # fmt: skip
         self.settings, self.method, self.source_hashes = settings, method, source_hashes
         self.device, self.path_to_store = device, path_to_store
-        self.times = experiment.build_compute_times(settings["compute_times"])
-        self.problem = experiment.build_problem(settings, self.times.num_workers, path_to_dataset, path_to_partition)
+        self.times = build.build_compute_times(settings["compute_times"])
+        self.problem = build.build_problem(settings, self.times.num_workers, path_to_dataset, path_to_partition)
         self.targets = settings.get("targets") or [math.nan]
-        self.data = data_key(path_to_partition) if settings["problem"]["kind"] in experiment.KINDS_ON_DATA else None
+        self.data = data_key(path_to_partition) if build.PROBLEMS[settings["problem"]["kind"]].on_data else None
 
     def dealt_seeds(self, role: str) -> list[tuple[int, list[int]]]:
         """(schedule seed, its seeds) of a role."""

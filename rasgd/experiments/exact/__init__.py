@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from rasgd.experiments import declared
+from rasgd import declared
 
 if TYPE_CHECKING:
     import pandas as pd
