@@ -106,10 +106,11 @@ def asgd(c):
         c.give(i)
 
 
-def delay_adaptive(c):
+def delay_adaptive(c, rule="code"):
     c.give_all()
     for i, g, delay in c.arrivals():
-        c.step(c.n / max(c.n, delay) * g)
+        factor = {"code": Fraction(c.n, max(c.n, delay)), "paper": Fraction(1, 1 + delay)}[rule]
+        c.step(float(factor) * g)
         c.give(i)
 
 

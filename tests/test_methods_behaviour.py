@@ -32,6 +32,8 @@ def options_of(method):
             return {"S": draw(whole(1, 2 * n))}
         if method == "ringleader":
             return {"restart": draw(st.sampled_from(["held", "current"]))}
+        if method == "delay_adaptive":
+            return {"rule": draw(st.sampled_from(["paper", "code"]))}
         if method == "ringmaster":
             return {"R": draw(whole(1, n + 1)), "abort": draw(st.booleans())}
         if method in ("fedbuff", "ca2fl"):
@@ -125,6 +127,17 @@ def test_rescaled_applies_the_same_total_step_to_every_worker():
     t = rasgd.simulate(constant_gradients(4), "rescaled", times, 0.5, until=12.0)
     # Over two cycles of 6 s worker i arrives 12/τᵢ times with γτᵢ/τ_H: 12·0.5/τ_H each, τ_H = 4/2 = 2.
     np.testing.assert_allclose(t.final_point, 12 * 0.5 / 2, rtol=1e-14)
+
+
+# Delay-adaptive ASGD
+
+
+def test_delays_of_the_papers_example_are_those_of_its_appendix():
+    # τ = (1, 100): worker 0's delays are 0 ninety-nine times and 1 once, after worker 1's only gradient, which finds
+    # the 99 updates before it and worker 0's at its own instant. Steps of γ/(1 + δ), App. D.2 and F.2.
+    t = rasgd.simulate(constant_gradients(2), "delay_adaptive", [1.0, 100.0], 1.0, until=200.0, rule="paper")
+    first = 100 + 99 + 1 / 2
+    assert t.final_point == pytest.approx([first, 2 / 101], rel=1e-12)
 
 
 # Malenia SGD

@@ -11,6 +11,7 @@ N, D, CYCLE = len(TIMES), 6, 20.0
 
 CASES = [
     *((method, {}) for method in rasgd.METHODS),
+    ("delay_adaptive", {"rule": "paper"}),
     ("malenia", {"S": 10}),
     ("rennala", {"S": 3}),
     ("ringleader", {"restart": "current"}),

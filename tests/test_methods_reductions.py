@@ -31,6 +31,12 @@ def equal_times_make_rescaled_vanilla():
 
 def short_delays_make_delay_adaptive_vanilla():
     same(losses("delay_adaptive", [2.0] * N), losses("asgd", [2.0] * N))
+    alone = rasgd.random_quadratic(1, 6, noise=0.5, heterogeneity=0.0, seed=3)
+    by_rule = [
+        rasgd.simulate(alone, method, [2.0], 0.05, until=60.0, **options).final_point
+        for method, options in (("delay_adaptive", {"rule": "paper"}), ("asgd", {}))
+    ]
+    np.testing.assert_array_equal(*by_rule)
 
 
 def equal_times_make_minibatch_malenia_and_rennala_one_and_exact_gradients_make_them_gradient_descent():
