@@ -91,11 +91,12 @@ def mean(vectors):
     return sum(vectors) / len(vectors)
 
 
-def rescaled(c):
+def rescaled(c, weights=None):
     harmonic_mean = c.n / sum(1 / seconds for seconds in c.times)
+    weights = weights or [1 / c.n for _ in c.workers]
     c.give_all()
     for i, g, _ in c.arrivals():
-        c.step(c.times[i] / harmonic_mean * g)
+        c.step(c.n * weights[i] * c.times[i] / harmonic_mean * g)
         c.give(i)
 
 

@@ -32,6 +32,10 @@ def options_of(method):
             return {"S": draw(whole(1, 2 * n))}
         if method == "ringleader":
             return {"restart": draw(st.sampled_from(["held", "current"]))}
+        if method == "rescaled":
+            # No weight is more than 6/n, which keeps the largest step stable.
+            parts = draw(st.one_of(st.none(), st.lists(whole(0, 5), min_size=n, max_size=n).filter(any)))
+            return {"weights": parts and [part / sum(parts) for part in parts]}
         if method == "delay_adaptive":
             return {"rule": draw(st.sampled_from(["paper", "code"]))}
         if method == "ringmaster":
@@ -127,6 +131,66 @@ def test_rescaled_applies_the_same_total_step_to_every_worker():
     t = rasgd.simulate(constant_gradients(4), "rescaled", times, 0.5, until=12.0)
     # Over two cycles of 6 s worker i arrives 12/τᵢ times with γτᵢ/τ_H: 12·0.5/τ_H each, τ_H = 4/2 = 2.
     np.testing.assert_allclose(t.final_point, 12 * 0.5 / 2, rtol=1e-14)
+
+
+@settings(max_examples=40)
+@given(times=st.lists(SECONDS, min_size=1, max_size=60))
+def test_equal_weights_change_no_bit(times):
+    n = len(times)
+    plain, given_weights = (
+        rasgd.METHODS["rescaled"](*one_replica(1), n, times, weights=weights) for weights in (None, [1 / n] * n)
+    )
+    assert plain.scale == given_weights.scale
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_effective_weights_are_the_given_ones_after_whole_cycles(data):
+    times = data.draw(st.lists(st.sampled_from([1.0, 2.0, 3.0, 4.0, 6.0]), min_size=1, max_size=6))
+    parts = data.draw(st.lists(st.integers(0, 9), min_size=len(times), max_size=len(times)).filter(any))
+    weights = np.array(parts) / sum(parts)
+    t = rasgd.simulate(constant_gradients(len(times)), "rescaled", times, 0.25, until=24.0, weights=weights)
+    # At most 144 additions, each of which errs by 1.1e-16 of the sum.
+    np.testing.assert_allclose(t.effective_weights, weights, rtol=0, atol=2e-14)
+    # γ is the mean step per arrival, whatever the weights.
+    total = 0.25 * sum(24 / seconds for seconds in times)
+    assert t.final_point.sum() == pytest.approx(total, rel=2e-14)
+
+
+def unequal_shares():
+    rng = np.random.default_rng(0)
+    parts = [range(10), range(10, 12), range(12, 40)]
+    return rasgd.Logistic(rng.normal(size=(40, 3)), rng.integers(0, 2, 40), parts, batch_size=2, num_classes=2)
+
+
+def test_weights_by_samples_are_the_shares_of_the_data_on_every_clock_and_in_replays():
+    problem, call = unequal_shares(), {"step_size": 0.1, "until": 8.0, "record": True}
+    shares = [10 / 40, 2 / 40, 28 / 40]
+    by_name = rasgd.simulate(problem, "rescaled", [1.0, 2.0, 4.0], weights="samples", **call)
+    by_number = rasgd.simulate(problem, "rescaled", [1.0, 2.0, 4.0], weights=shares, **call)
+    np.testing.assert_array_equal(by_name.final_points, by_number.final_points)
+    np.testing.assert_allclose(by_name.effective_weights, shares, rtol=0, atol=1e-15)
+    assert by_name.metadata["method_options"] == {"weights": shares}
+    for options in ({}, {"weights": "samples"}):
+        again = rasgd.replay(problem, "rescaled", by_name.trace, **options)
+        np.testing.assert_array_equal(again.final_points, by_name.final_points)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("samples", "weights 'samples' need a problem whose workers hold samples, got one without"),
+        ("equal", "weights must be 2 numbers of at least 0 with sum 1, one per worker, got 'equal'"),
+        ([0.5, 0.25, 0.25], r"weights must be 2 numbers .* got an array of shape \[3\]"),
+        ([1.5, -0.5], r"weights must be 2 numbers .* got \[1.5, -0.5\]"),
+        ([0.5, 0.6], r"weights must be 2 numbers .* got \[0.5, 0.6\]"),
+        ([float("nan"), 1.0], "weights must be 2 numbers .* got"),
+    ],
+)
+def test_weights_that_are_none_are_refused_in_one_line(weights, message):
+    with pytest.raises(ValueError, match=message) as refused:
+        rasgd.simulate(constant_gradients(2), "rescaled", [1.0, 2.0], 0.1, until=4.0, weights=weights)
+    assert "\n" not in str(refused.value)
 
 
 # Delay-adaptive ASGD

@@ -11,6 +11,7 @@ N, D, CYCLE = len(TIMES), 6, 20.0
 
 CASES = [
     *((method, {}) for method in rasgd.METHODS),
+    ("rescaled", {"weights": [0.1, 0.2, 0.0, 0.7]}),
     ("delay_adaptive", {"rule": "paper"}),
     ("malenia", {"S": 10}),
     ("rennala", {"S": 3}),

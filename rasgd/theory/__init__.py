@@ -43,6 +43,7 @@ from rasgd.theory.stationary import (
     spectral_radius,
     stationary_error,
 )
+from rasgd.theory.step_sizes import StepParameters, step_parameters
 from rasgd.theory.synchronous import malenia_round, malenia_twin
 from rasgd.theory.transient import MomentTrajectory, moment_trajectory
 from rasgd.theory.weights import (
@@ -69,6 +70,7 @@ __all__ = [
     "MomentTrajectory",
     "QuadraticInstance",
     "StationaryError",
+    "StepParameters",
     "adapted_quadratic",
     "arrival_cycle",
     "arrival_frequency",
@@ -106,6 +108,7 @@ __all__ = [
     "spectral_radius",
     "spectrum_quadratic",
     "stationary_error",
+    "step_parameters",
     "theory_step_size",
     "time_to_target",
     "weighted_minimiser",
