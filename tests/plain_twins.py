@@ -154,7 +154,7 @@ def rennala(c, S=None):
             c.give(i)
 
 
-def ringleader(c, restart="held"):
+def ringleader(c, restart="held", trigger="joins"):
     go_on = c.go_on if restart == "held" else c.give
     first, second, updated = [[] for _ in c.workers], [[] for _ in c.workers], set()
     c.give_all()
@@ -163,7 +163,7 @@ def ringleader(c, restart="held"):
             second[i].append(g)
             go_on(i)
             continue
-        first[i].append(g)
+        (second if trigger == "opens" and all(first) else first)[i].append(g)
         if not all(first):
             go_on(i)
             continue

@@ -31,7 +31,10 @@ def options_of(method):
         if method == "rennala":
             return {"S": draw(whole(1, 2 * n))}
         if method == "ringleader":
-            return {"restart": draw(st.sampled_from(["held", "current"]))}
+            return {
+                "restart": draw(st.sampled_from(["held", "current"])),
+                "trigger": draw(st.sampled_from(["joins", "opens"])),
+            }
         if method == "rescaled":
             # No weight is more than 6/n, which keeps the largest step stable.
             parts = draw(st.one_of(st.none(), st.lists(whole(0, 5), min_size=n, max_size=n).filter(any)))
@@ -217,10 +220,11 @@ def test_malenia_steps_when_the_harmonic_mean_meets_the_requirement_exactly():
 
 
 @settings(max_examples=40)
-@given(times=st.lists(SECONDS, min_size=1, max_size=6))
-def test_ringleader_delays_stay_below_two_rounds(times):
-    t = rasgd.simulate(constant_gradients(len(times)), "ringleader", times, 0.1, until=60.0)
-    assert t.statistics["delay_max"] <= 2 * len(times) - 2
+@given(times=st.lists(SECONDS, min_size=1, max_size=6), trigger=st.sampled_from(["joins", "opens"]))
+def test_ringleader_delays_stay_below_two_rounds(times, trigger):
+    for law in (rasgd.FixedTimes, rasgd.ExponentialTimes):
+        t = rasgd.simulate(constant_gradients(len(times)), "ringleader", law(times), 0.1, until=60.0, trigger=trigger)
+        assert t.statistics["delay_max"] <= 2 * len(times) - 2
 
 
 # Ringmaster ASGD
