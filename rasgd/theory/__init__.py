@@ -31,6 +31,7 @@ from rasgd.theory.constants import (
 )
 from rasgd.theory.first_passage import time_to_target
 from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic, cancelling_quadratic, spectrum_quadratic
+from rasgd.theory.methods import ROWS, MethodRow
 from rasgd.theory.quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
 from rasgd.theory.schedule import ArrivalCycle, arrival_cycle
 from rasgd.theory.stationary import (
@@ -60,6 +61,7 @@ from rasgd.theory.weights import (
 from rasgd.theory.worst_case import BlockZeroChain, block_zero_chain
 
 __all__ = [
+    "ROWS",
     "ArrivalCycle",
     "BestTime",
     "BlockZeroChain",
@@ -67,6 +69,7 @@ __all__ = [
     "DiagonalQuadratic",
     "Estimate",
     "LimitCycle",
+    "MethodRow",
     "MomentTrajectory",
     "QuadraticInstance",
     "StationaryError",
