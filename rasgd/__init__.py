@@ -20,7 +20,7 @@ _HOMES = {
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),
     "rasgd.methods": ("METHODS", "Arrival", "Job", "Method"),
     "rasgd.problems": ("Logistic", "Network", "Problem", "Quadratic", "random_quadratic"),
-    "rasgd.compute_times": ("ComputeTimes", "FixedTimes", "NoisyTimes", "RecordedTimes"),
+    "rasgd.compute_times": ("ComputeTimes", "ExponentialTimes", "FixedTimes", "NoisyTimes", "RecordedTimes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = {

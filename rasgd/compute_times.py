@@ -71,38 +71,64 @@ class FixedTimes(ComputeTimes):
         return self.seconds[worker]
 
 
-class NoisyTimes(ComputeTimes):
-    """Worker i's k-th gradient takes τᵢ + |N(0, τᵢ)| seconds, redrawn for every gradient [code].
+class DrawnTimes(ComputeTimes):
+    """Every gradient's duration is drawn afresh; a law says how 16 consecutive ones of a worker are drawn.
 
-    τᵢ is also the *variance* of the normal variable, so the mean is τᵢ + √(2τᵢ/π) [derived]; Rescaled ASGD must scale
-    by this mean, not by τᵢ. Draws are keyed by (schedule seed, worker, k // 16). The seed is no part of the law: in a
-    run it is the run's schedule_seed, elsewhere that of `seeded`, or 0.
+    Draws are keyed by (schedule seed, worker, k // 16). The seed is no part of the law: in a run it is the run's
+    schedule_seed, elsewhere that of `seeded`, or 0.
 
     Args:
-        seconds: τᵢ, positive, `[n]`.
+        seconds: τᵢ, positive, `[n]`, the parameter of worker i's law.
     """
 
     def __init__(self, seconds: Sequence[float]):
         self.base = checked_times(seconds)
-        self.mean = self.base + np.sqrt(2 * self.base / math.pi)
+        self.mean = self.base
         self.schedule_seed = 0
         self.blocks = {}  # worker → (block number, durations)
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, base: float) -> np.ndarray:
+        """Seconds of 16 gradients of a worker with parameter τᵢ = `base`, `[16]`."""
 
     def duration(self, worker: int, k: int, start: float) -> float:
         number, position = divmod(k, randomness.BLOCK)
         block = self.blocks.get(worker)
         if block is None or block[0] != number:
-            draws = randomness.generator(self.schedule_seed, "duration", worker, number)
-            base = self.base[worker]
-            normal = draws.standard_normal(randomness.BLOCK)
-            block = (number, (base + np.abs(math.sqrt(base) * normal)).tolist())
-            self.blocks[worker] = block
+            generator = randomness.generator(self.schedule_seed, "duration", worker, number)
+            block = self.blocks[worker] = (number, self.draw(generator, self.base[worker]).tolist())
         return block[1][position]
 
-    def seeded(self, schedule_seed: int) -> NoisyTimes:
+    def seeded(self, schedule_seed: int) -> DrawnTimes:
         other = copy.copy(self)
         other.schedule_seed, other.blocks = whole_number("schedule_seed", schedule_seed, at_least=0), {}
         return other
+
+
+class NoisyTimes(DrawnTimes):
+    """Worker i's k-th gradient takes τᵢ + |N(0, τᵢ)| seconds, redrawn for every gradient [code].
+
+    τᵢ is also the *variance* of the normal variable, so the mean is τᵢ + √(2τᵢ/π) and the squared coefficient of
+    variation (1 − 2/π)/(√τᵢ + √(2/π))² [derived]; Rescaled ASGD must scale by this mean, not by τᵢ.
+    """
+
+    def __init__(self, seconds: Sequence[float]):
+        super().__init__(seconds)
+        self.mean = self.base + np.sqrt(2 * self.base / math.pi)
+
+    def draw(self, generator: np.random.Generator, base: float) -> np.ndarray:
+        return base + np.abs(math.sqrt(base) * generator.standard_normal(randomness.BLOCK))
+
+
+class ExponentialTimes(DrawnTimes):
+    """Worker i's k-th gradient takes an exponential time of mean τᵢ seconds, redrawn for every gradient [paper, §5].
+
+    The mean is exactly τᵢ and the squared coefficient of variation exactly 1. The law has no memory: whenever one
+    looks, the rest of a gradient under way takes τᵢ seconds on average.
+    """
+
+    def draw(self, generator: np.random.Generator, base: float) -> np.ndarray:
+        return base * generator.standard_exponential(randomness.BLOCK)
 
 
 class RecordedTimes(ComputeTimes):

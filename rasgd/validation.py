@@ -59,6 +59,20 @@ def real_array(name: str, value, what: str = "an array of numbers") -> np.ndarra
     return array
 
 
+def checked_weights(name: str, value, num_workers: int) -> list[float]:
+    """Returns weights of the workers, at least 0 and with sum 1, or says in one line what is wrong with them."""
+    import numpy as np
+
+    what = f"{num_workers} numbers of at least 0 with sum 1, one per worker"
+    weights = real_array(name, value, what).astype(float)
+    if weights.shape != (num_workers,):
+        raise ValueError(f"{name} must be {what}, got an array of shape {list(weights.shape)}")
+    total = float(weights.sum())
+    if not (np.isfinite(total) and weights.min() >= 0 and abs(total - 1) <= 1e-9):
+        raise ValueError(f"{name} must be {what}, got {shown(value)}")
+    return weights.tolist()
+
+
 def is_real(value) -> bool:
     """A finite number that a float64 can hold; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

@@ -91,11 +91,12 @@ def mean(vectors):
     return sum(vectors) / len(vectors)
 
 
-def rescaled(c):
+def rescaled(c, weights=None):
     harmonic_mean = c.n / sum(1 / seconds for seconds in c.times)
+    weights = weights or [1 / c.n for _ in c.workers]
     c.give_all()
     for i, g, _ in c.arrivals():
-        c.step(c.times[i] / harmonic_mean * g)
+        c.step(c.n * weights[i] * c.times[i] / harmonic_mean * g)
         c.give(i)
 
 
@@ -106,10 +107,11 @@ def asgd(c):
         c.give(i)
 
 
-def delay_adaptive(c):
+def delay_adaptive(c, rule="code"):
     c.give_all()
     for i, g, delay in c.arrivals():
-        c.step(c.n / max(c.n, delay) * g)
+        factor = {"code": Fraction(c.n, max(c.n, delay)), "paper": Fraction(1, 1 + delay)}[rule]
+        c.step(float(factor) * g)
         c.give(i)
 
 
@@ -152,7 +154,7 @@ def rennala(c, S=None):
             c.give(i)
 
 
-def ringleader(c, restart="held"):
+def ringleader(c, restart="held", trigger="joins"):
     go_on = c.go_on if restart == "held" else c.give
     first, second, updated = [[] for _ in c.workers], [[] for _ in c.workers], set()
     c.give_all()
@@ -161,7 +163,7 @@ def ringleader(c, restart="held"):
             second[i].append(g)
             go_on(i)
             continue
-        first[i].append(g)
+        (second if trigger == "opens" and all(first) else first)[i].append(g)
         if not all(first):
             go_on(i)
             continue

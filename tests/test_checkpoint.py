@@ -32,8 +32,8 @@ class Interrupted(rasgd.Quadratic):
         return super().gradient(worker, x, sample)
 
 
-def run(problem, method="rescaled", **options):
-    return rasgd.simulate(problem, method, rasgd.NoisyTimes([1, 1, 2, 3, 5]), **ARGUMENTS | options)
+def run(problem, method="rescaled", law=rasgd.NoisyTimes, **options):
+    return rasgd.simulate(problem, method, law([1, 1, 2, 3, 5]), **ARGUMENTS | options)
 
 
 def assert_same(one, other):
@@ -54,6 +54,13 @@ def test_a_resumed_simulation_equals_the_uninterrupted_one_bit_for_bit(tmp_path,
     assert arrivals == 20  # the method has handled the arrival during which the signal came
     assert_same(run(quadratic(), method, checkpoint=path, **options), run(quadratic(), method, **options))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("law", [rasgd.FixedTimes, rasgd.ExponentialTimes])
+def test_a_run_under_any_law_of_compute_times_goes_on_as_it_would_have(tmp_path, law):
+    with pytest.raises(SystemExit):
+        run(quadratic(Interrupted), law=law, checkpoint=tmp_path / "run.checkpoint")
+    assert_same(run(quadratic(), law=law, checkpoint=tmp_path / "run.checkpoint"), run(quadratic(), law=law))
 
 
 def test_a_run_that_is_interrupted_again_and_again_ends_the_same(tmp_path):

@@ -1,12 +1,14 @@
 """Compute times: what they are on average, what they depend on, and what they refuse."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 
 import rasgd
 from rasgd.compute_times import (
+    ExponentialTimes,
     FixedTimes,
     NoisyTimes,
     RecordedTimes,
@@ -16,6 +18,7 @@ from rasgd.compute_times import (
     square_root,
     two_speed,
 )
+from rasgd.simulation.fingerprint import times_fingerprint
 
 
 def test_fixed_times_are_the_seconds_given():
@@ -56,33 +59,73 @@ def test_noisy_times_have_the_stated_law(base):
     assert np.abs(cumulative - np.arange(1, m + 1) / m).max() < 1.95 / math.sqrt(m)
 
 
-def test_a_noisy_time_depends_on_seed_worker_and_k_alone():
-    times = NoisyTimes([2.0, 2.0]).seeded(4)
+@pytest.mark.parametrize("mean", [0.5, 1.0, 16.0])
+def test_exponential_times_have_the_stated_law(mean):
+    times, m = ExponentialTimes([3.0, mean]).seeded(1), 4000
+    assert times.mean.tolist() == [3.0, mean]
+    drawn = np.array([times.duration(1, k, 0.0) for k in range(m)])
+    # The standard deviation is the mean; the sample's squared one errs by √((9 − 1)/m), its fourth moment being 9.
+    assert drawn.mean() == pytest.approx(mean, rel=4 / math.sqrt(m))
+    assert drawn.var() == pytest.approx(mean**2, rel=4 * math.sqrt(8 / m))
+    # The whole distribution: Kolmogorov–Smirnov against 1 − exp(−y), 99.9 % quantile 1.95/√m.
+    cumulative = 1 - np.exp(-np.sort(drawn) / mean)
+    assert np.abs(cumulative - np.arange(1, m + 1) / m).max() < 1.95 / math.sqrt(m)
+
+
+DRAWN = pytest.mark.parametrize("law", [NoisyTimes, ExponentialTimes])
+
+
+@DRAWN
+def test_a_drawn_time_depends_on_seed_worker_and_k_alone(law):
+    times = law([2.0, 2.0]).seeded(4)
     table = {(i, k): times.duration(i, k, start=k * 3.0) for k in range(50) for i in range(2)}
     assert len(set(table.values())) == 100
-    fresh = NoisyTimes([2.0, 2.0]).seeded(4)
+    fresh = law([2.0, 2.0]).seeded(4)
     assert all(table[i, k] == fresh.duration(i, k, start=0.0) for i, k in reversed(table))
-    longer = NoisyTimes([2.0, 2.0, 9.0]).seeded(4)
+    longer = law([2.0, 2.0, 9.0]).seeded(4)
     assert all(table[i, k] == longer.duration(i, k, start=0.0) for i, k in table)
     other = times.seeded(5)
     assert all(table[i, k] != other.duration(i, k, start=0.0) for i, k in table)
     assert all(table[i, k] == times.duration(i, k, start=0.0) for i, k in table)  # seeding left it alone
 
 
-def test_the_runs_schedule_seed_alone_decides_what_noisy_times_it_draws():
+@DRAWN
+def test_the_runs_schedule_seed_alone_decides_what_times_it_draws(law):
     problem = rasgd.random_quadratic(2, 3, noise=0.0, heterogeneity=1.0)
 
     def trace(times, schedule_seed):
         return rasgd.simulate(problem, "asgd", times, 0.1, until=20.0, schedule_seed=schedule_seed, record=True).trace
 
-    law = NoisyTimes([1.0, 2.0])
-    drawn = trace(law, 3)
-    assert all(law.seeded(3).duration(row.worker, row.k, 0.0) == row.duration for row in drawn.itertuples())
-    assert drawn.equals(trace(law.seeded(8), 3)) and not drawn.equals(trace(law, 4))
+    times = law([1.0, 2.0])
+    drawn = trace(times, 3)
+    assert all(times.seeded(3).duration(row.worker, row.k, 0.0) == row.duration for row in drawn.itertuples())
+    assert drawn.equals(trace(times.seeded(8), 3)) and not drawn.equals(trace(times, 4))
     with pytest.raises(TypeError, match="schedule_seed"):  # it would have no say
-        NoisyTimes([1.0, 2.0], schedule_seed=8)
+        law([1.0, 2.0], schedule_seed=8)
     with pytest.raises(ValueError, match="schedule_seed must be a whole number of at least 0, got -1"):
-        law.seeded(-1)
+        times.seeded(-1)
+
+
+@DRAWN
+def test_drawn_times_travel_to_worker_processes(law):
+    times = law([1.0, 2.0]).seeded(3)
+    times.duration(0, 0, 0.0)
+    travelled = pickle.loads(pickle.dumps(times))
+    assert [travelled.duration(1, k, 0.0) for k in range(40)] == [times.duration(1, k, 0.0) for k in range(40)]
+    problem = rasgd.random_quadratic(2, 3, noise=0.1, heterogeneity=1.0)
+    real = rasgd.simulate(
+        problem, "rescaled", law([1.0, 2.0]), 0.05, until=10.0, schedule_seed=3, backend="processes", record=True,
+        backend_options={"time_scale": 0.01},
+    )  # fmt: skip
+    # A real worker takes the seconds that it was told to, and what its computer adds; clocks may differ by a little.
+    assert all(row.duration > 0.99 * times.duration(row.worker, row.k, 0.0) for row in real.trace.itertuples())
+    assert np.array_equal(rasgd.replay(problem, "rescaled", real.trace).final_points, real.final_points)
+
+
+def test_two_laws_of_the_same_mean_are_told_apart():
+    laws = [FixedTimes([2.0]), NoisyTimes([1.0]), ExponentialTimes([2.0]), ExponentialTimes([2.0]).seeded(1)]
+    prints = [times_fingerprint(law, 10.0) for law in laws]
+    assert all(one != other for i, one in enumerate(prints) for other in prints[:i])
 
 
 TRACE = {"worker": [1, 0, 0, 1], "k": [0, 0, 2, 1], "duration": [3.0, 1.0, 2.0, 5.0], "time": [3.0, 1.0, 4.0, 8.0]}
@@ -126,7 +169,7 @@ def test_seconds_per_worker_become_fixed_times_and_compute_times_stay_what_they_
     assert as_compute_times(noisy) is noisy
 
 
-@pytest.mark.parametrize("law", [FixedTimes, NoisyTimes])
+@pytest.mark.parametrize("law", [FixedTimes, NoisyTimes, ExponentialTimes])
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [

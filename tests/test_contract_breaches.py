@@ -19,7 +19,10 @@ class Unruly(rasgd.METHODS["asgd"]):
         self.fault = fault
 
     def receive(self, arrival):
+        before = self.x
         jobs = super().receive(arrival)
+        if self.fault == "in place":
+            self.x = before.sub_(arrival.gradient)
         if self.fault == "two updates":
             self.update(arrival.gradient)
         return {"no list": None, "nobody": [rasgd.Job(-1)], "nowhere": [rasgd.Job(0, "curent")]}.get(self.fault, jobs)
@@ -29,6 +32,7 @@ class Unruly(rasgd.METHODS["asgd"]):
     ("fault", "message"),
     [
         ("two updates", "Unruly ASGD made 2 updates on one arrival, at most 1 is allowed"),
+        ("in place", "Unruly ASGD changed x in place, but workers hold it; a step must make a new tensor"),
         ("no list", "receive of Unruly ASGD must return a list of jobs, got None"),
         ("nobody", "jobs must be for workers 0 to 1, got one for worker -1"),
         ("nowhere", "the point of a job must be 'current' or 'held', got 'curent' for worker 0"),
@@ -38,6 +42,23 @@ def test_a_method_that_breaks_the_contract_is_told_so_in_one_line(fault, message
     problem = rasgd.random_quadratic(num_workers=2, dim=3, noise=0.0, heterogeneity=1.0)
     with pytest.raises(ValueError, match=message):
         rasgd.simulate(problem, Unruly, [1.0, 2.0], 0.1, until=5.0, fault=fault)
+
+
+@pytest.mark.parametrize("backend", ["simulator", "processes"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_step_that_overwrites_the_point_workers_hold_is_refused_on_both_clocks(backend, counted):
+    class Overwriting(rasgd.Method):
+        label = "Overwriting ASGD"
+
+        def receive(self, arrival):
+            self.x.sub_(self.step_size * arrival.gradient)
+            self.updates += counted
+            return [rasgd.Job(arrival.worker)]
+
+    problem = rasgd.random_quadratic(num_workers=2, dim=3, noise=0.0, heterogeneity=1.0)
+    options = {"backend_options": {"time_scale": 0.01}} if backend == "processes" else {}
+    with pytest.raises(ValueError, match="Overwriting ASGD changed x in place"):
+        rasgd.simulate(problem, Overwriting, [1.0, 2.0], 0.1, until=5.0, backend=backend, **options)
 
 
 def test_a_method_without_a_label_is_refused_at_once():

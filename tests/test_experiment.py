@@ -89,7 +89,7 @@ def test_the_configuration_file_fits_its_schema():
         ({"compute_times": []}, r"compute_times"),
         ({"compute_times": {"kind": "linear", "num_fast": 3}}, r"compute_times: kind linear does not take num_fast"),
         ({"methods": {"sgd": {}}}, r"methods\.sgd: method must be one of rescaled"),
-        ({"methods": {"rescaled": {"K": 3}}}, r"rescaled: 'K' is not an option of Rescaled ASGD; allowed: none"),
+        ({"methods": {"rescaled": {"K": 3}}}, r"rescaled: 'K' is not an option of Rescaled ASGD; allowed: weights"),
         ({"methods": {"fedbuff": {"K": [0]}}}, r"methods\.fedbuff: K must be .* got 0"),
         ({"methods": {}}, r"methods"),
         ({"step_sizes": {}}, r"step_sizes"),

@@ -31,7 +31,16 @@ def options_of(method):
         if method == "rennala":
             return {"S": draw(whole(1, 2 * n))}
         if method == "ringleader":
-            return {"restart": draw(st.sampled_from(["held", "current"]))}
+            return {
+                "restart": draw(st.sampled_from(["held", "current"])),
+                "trigger": draw(st.sampled_from(["joins", "opens"])),
+            }
+        if method == "rescaled":
+            # No weight is more than 6/n, which keeps the largest step stable.
+            parts = draw(st.one_of(st.none(), st.lists(whole(0, 5), min_size=n, max_size=n).filter(any)))
+            return {"weights": parts and [part / sum(parts) for part in parts]}
+        if method == "delay_adaptive":
+            return {"rule": draw(st.sampled_from(["paper", "code"]))}
         if method == "ringmaster":
             return {"R": draw(whole(1, n + 1)), "abort": draw(st.booleans())}
         if method in ("fedbuff", "ca2fl"):
@@ -127,6 +136,77 @@ def test_rescaled_applies_the_same_total_step_to_every_worker():
     np.testing.assert_allclose(t.final_point, 12 * 0.5 / 2, rtol=1e-14)
 
 
+@settings(max_examples=40)
+@given(times=st.lists(SECONDS, min_size=1, max_size=60))
+def test_equal_weights_change_no_bit(times):
+    n = len(times)
+    plain, given_weights = (
+        rasgd.METHODS["rescaled"](*one_replica(1), n, times, weights=weights) for weights in (None, [1 / n] * n)
+    )
+    assert plain.scale == given_weights.scale
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_effective_weights_are_the_given_ones_after_whole_cycles(data):
+    times = data.draw(st.lists(st.sampled_from([1.0, 2.0, 3.0, 4.0, 6.0]), min_size=1, max_size=6))
+    parts = data.draw(st.lists(st.integers(0, 9), min_size=len(times), max_size=len(times)).filter(any))
+    weights = np.array(parts) / sum(parts)
+    t = rasgd.simulate(constant_gradients(len(times)), "rescaled", times, 0.25, until=24.0, weights=weights)
+    # At most 144 additions, each of which errs by 1.1e-16 of the sum.
+    np.testing.assert_allclose(t.effective_weights, weights, rtol=0, atol=2e-14)
+    # γ is the mean step per arrival, whatever the weights.
+    total = 0.25 * sum(24 / seconds for seconds in times)
+    assert t.final_point.sum() == pytest.approx(total, rel=2e-14)
+
+
+def unequal_shares():
+    rng = np.random.default_rng(0)
+    parts = [range(10), range(10, 12), range(12, 40)]
+    return rasgd.Logistic(rng.normal(size=(40, 3)), rng.integers(0, 2, 40), parts, batch_size=2, num_classes=2)
+
+
+def test_weights_by_samples_are_the_shares_of_the_data_on_every_clock_and_in_replays():
+    problem, call = unequal_shares(), {"step_size": 0.1, "until": 8.0, "record": True}
+    shares = [10 / 40, 2 / 40, 28 / 40]
+    by_name = rasgd.simulate(problem, "rescaled", [1.0, 2.0, 4.0], weights="samples", **call)
+    by_number = rasgd.simulate(problem, "rescaled", [1.0, 2.0, 4.0], weights=shares, **call)
+    np.testing.assert_array_equal(by_name.final_points, by_number.final_points)
+    np.testing.assert_allclose(by_name.effective_weights, shares, rtol=0, atol=1e-15)
+    assert by_name.metadata["method_options"] == {"weights": shares}
+    for options in ({}, {"weights": "samples"}):
+        again = rasgd.replay(problem, "rescaled", by_name.trace, **options)
+        np.testing.assert_array_equal(again.final_points, by_name.final_points)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("samples", "weights 'samples' need a problem whose workers hold samples, got one without"),
+        ("equal", "weights must be 2 numbers of at least 0 with sum 1, one per worker, got 'equal'"),
+        ([0.5, 0.25, 0.25], r"weights must be 2 numbers .* got an array of shape \[3\]"),
+        ([1.5, -0.5], r"weights must be 2 numbers .* got \[1.5, -0.5\]"),
+        ([0.5, 0.6], r"weights must be 2 numbers .* got \[0.5, 0.6\]"),
+        ([float("nan"), 1.0], "weights must be 2 numbers .* got"),
+    ],
+)
+def test_weights_that_are_none_are_refused_in_one_line(weights, message):
+    with pytest.raises(ValueError, match=message) as refused:
+        rasgd.simulate(constant_gradients(2), "rescaled", [1.0, 2.0], 0.1, until=4.0, weights=weights)
+    assert "\n" not in str(refused.value)
+
+
+# Delay-adaptive ASGD
+
+
+def test_delays_of_the_papers_example_are_those_of_its_appendix():
+    # τ = (1, 100): worker 0's delays are 0 ninety-nine times and 1 once, after worker 1's only gradient, which finds
+    # the 99 updates before it and worker 0's at its own instant. Steps of γ/(1 + δ), App. D.2 and F.2.
+    t = rasgd.simulate(constant_gradients(2), "delay_adaptive", [1.0, 100.0], 1.0, until=200.0, rule="paper")
+    first = 100 + 99 + 1 / 2
+    assert t.final_point == pytest.approx([first, 2 / 101], rel=1e-12)
+
+
 # Malenia SGD
 
 
@@ -140,10 +220,11 @@ def test_malenia_steps_when_the_harmonic_mean_meets_the_requirement_exactly():
 
 
 @settings(max_examples=40)
-@given(times=st.lists(SECONDS, min_size=1, max_size=6))
-def test_ringleader_delays_stay_below_two_rounds(times):
-    t = rasgd.simulate(constant_gradients(len(times)), "ringleader", times, 0.1, until=60.0)
-    assert t.statistics["delay_max"] <= 2 * len(times) - 2
+@given(times=st.lists(SECONDS, min_size=1, max_size=6), trigger=st.sampled_from(["joins", "opens"]))
+def test_ringleader_delays_stay_below_two_rounds(times, trigger):
+    for law in (rasgd.FixedTimes, rasgd.ExponentialTimes):
+        t = rasgd.simulate(constant_gradients(len(times)), "ringleader", law(times), 0.1, until=60.0, trigger=trigger)
+        assert t.statistics["delay_max"] <= 2 * len(times) - 2
 
 
 # Ringmaster ASGD

@@ -25,12 +25,20 @@ def same(one, other):
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
-def equal_times_make_rescaled_vanilla():
+def equal_times_and_weights_by_frequency_make_rescaled_vanilla():
     same(losses("asgd", [2.0] * N), losses("rescaled", [2.0] * N))
+    rates = 1 / np.array(TIMES)
+    same(losses("asgd", TIMES), losses("rescaled", TIMES, weights=rates / rates.sum()))
 
 
 def short_delays_make_delay_adaptive_vanilla():
     same(losses("delay_adaptive", [2.0] * N), losses("asgd", [2.0] * N))
+    alone = rasgd.random_quadratic(1, 6, noise=0.5, heterogeneity=0.0, seed=3)
+    by_rule = [
+        rasgd.simulate(alone, method, [2.0], 0.05, until=60.0, **options).final_point
+        for method, options in (("delay_adaptive", {"rule": "paper"}), ("asgd", {}))
+    ]
+    np.testing.assert_array_equal(*by_rule)
 
 
 def equal_times_make_minibatch_malenia_and_rennala_one_and_exact_gradients_make_them_gradient_descent():
@@ -104,8 +112,8 @@ def exact_gradients_make_ia2sgd_incremental_aggregated_gradient():
 
 
 REDUCTIONS = {
-    "rescaled": equal_times_make_rescaled_vanilla,
-    "asgd": equal_times_make_rescaled_vanilla,
+    "rescaled": equal_times_and_weights_by_frequency_make_rescaled_vanilla,
+    "asgd": equal_times_and_weights_by_frequency_make_rescaled_vanilla,
     "delay_adaptive": short_delays_make_delay_adaptive_vanilla,
     "minibatch": equal_times_make_minibatch_malenia_and_rennala_one_and_exact_gradients_make_them_gradient_descent,
     "malenia": equal_times_make_minibatch_malenia_and_rennala_one_and_exact_gradients_make_them_gradient_descent,

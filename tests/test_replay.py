@@ -77,9 +77,9 @@ def test_another_step_size_replays_as_a_simulation_of_the_same_schedule():
     assert rasgd.replay(quadratic(), "ringleader", recorded.trace, step_size=0.05).metrics.equals(other.metrics)
 
 
-def test_recorded_times_reproduce_the_schedule_and_drive_another_method():
-    noisy = rasgd.NoisyTimes(TIMES)
-    trace = rasgd.simulate(quadratic(), "asgd", noisy, 0.01, until=40.0, record=True).trace
+@pytest.mark.parametrize("law", [rasgd.NoisyTimes, rasgd.ExponentialTimes])
+def test_recorded_times_reproduce_the_schedule_and_drive_another_method(law):
+    trace = rasgd.simulate(quadratic(), "asgd", law(TIMES), 0.01, until=40.0, record=True).trace
     times = rasgd.RecordedTimes(trace)
     again = rasgd.simulate(quadratic(), "asgd", times, 0.01, until=40.0, record=True).trace
     assert np.array_equal(again.worker, trace.worker)

@@ -71,6 +71,8 @@ def test_cuda_is_refused_where_there_is_none():
         ("malenia", "S", [0, -1, NAN, INF, HUGE, "4", True, [4]]),
         ("rennala", "S", [0, -1, 2.5, NAN, INF, HUGE, "4", True, [4]]),
         ("ringleader", "restart", ["", "hold", None, True, ["held"]]),
+        ("delay_adaptive", "rule", ["", "theory", None, True, ["paper"]]),
+        ("ringleader", "trigger", ["", "open", None, True, ["joins"]]),
         ("ringmaster", "R", [0, -1, 2.5, NAN, INF, HUGE, "4", True, [4]]),
         ("ringmaster", "abort", [1, "yes", None]),
         ("fedbuff", "K", [0, 2.5, "2", True]),
@@ -85,8 +87,9 @@ def test_a_bad_option_is_named_in_one_line(method, name, values):
 
 
 OWN_OPTIONS = {
-    "rescaled": [], "malenia": ["S"], "rennala": ["S"], "ringleader": ["restart"], "ringmaster": ["R", "abort"],
-    "fedbuff": ["K"], "ca2fl": ["K"], "concurrent": ["assignment"], "shuffled": ["assignment"],
+    "rescaled": ["weights"], "delay_adaptive": ["rule"], "malenia": ["S"], "rennala": ["S"],
+    "ringleader": ["restart", "trigger"], "ringmaster": ["R", "abort"], "fedbuff": ["K"], "ca2fl": ["K"],
+    "concurrent": ["assignment"], "shuffled": ["assignment"],
 }  # fmt: skip
 
 

@@ -362,6 +362,7 @@ def check_method(method: str, grid: list[dict], num_workers: int, where: str) ->
         found = methods.find(method)
         for options in grid:
             methods.check_options(found, options)
+            options = methods.with_sample_shares(options, [1] * num_workers)
             found(None, None, num_workers, np.ones(num_workers), np.random.default_rng(0), **options)
     except ValueError as error:
         raise ValueError(f"{where}: methods.{method}: {error}") from None

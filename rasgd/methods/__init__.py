@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 
 from rasgd.methods.asgd import Asgd
 from rasgd.methods.base import Arrival, Job, Method
@@ -64,6 +65,20 @@ def check_options(method: type[Method], options: dict) -> None:
             raise ValueError(f"{name!r} is not an option of {method.label}; allowed: {', '.join(allowed) or 'none'}")
 
 
+def with_sample_shares(options: dict, sample_counts: Sequence[int] | None) -> dict:
+    """The options with weights "samples" replaced by every worker's share of the samples; methods know no problems.
+
+    Raises:
+        ValueError: if they are asked for and there are no samples.
+    """
+    if not isinstance(options.get("weights"), str) or options["weights"] != "samples":
+        return options
+    if sample_counts is None:
+        raise ValueError("weights 'samples' need a problem whose workers hold samples, got one without")
+    total = sum(sample_counts)
+    return options | {"weights": [count / total for count in sample_counts]}
+
+
 def find(method: str | type[Method]) -> type[Method]:
     """The class of a method given by short name or as a class of one's own.
 
@@ -79,4 +94,14 @@ def find(method: str | type[Method]) -> type[Method]:
     return METHODS[method]
 
 
-__all__ = ["METHODS", "Arrival", "Job", "Method", "check_options", "find", "option_names", "short_name"]
+__all__ = [
+    "METHODS",
+    "Arrival",
+    "Job",
+    "Method",
+    "check_options",
+    "find",
+    "option_names",
+    "short_name",
+    "with_sample_shares",
+]

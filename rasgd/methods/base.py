@@ -56,9 +56,7 @@ class Method(ABC):
     """
 
     label: ClassVar[str]  # the display name: the single string in legends, tables and tracking
-    linear: ClassVar[bool] = (
-        True  # x moves by a linear combination of gradients with weights that depend on the schedule
-    )
+    linear: ClassVar[bool] = True  # the steps are linear in the gradients, with coefficients that the schedule decides
     batched: ClassVar[bool] = True  # the jobs do not depend on gradients, so all replicas share one schedule
     draws_jobs: ClassVar[bool] = False  # the jobs depend on the generator, so every schedule seed gives other ones
     right_objective: ClassVar[bool] = True  # its fixed point minimises the equal average of the local functions

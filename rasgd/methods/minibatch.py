@@ -14,7 +14,7 @@ class Minibatch(Method):
 
     Reduces to: gradient descent when the gradients are exact; Malenia SGD with S = n when all times are equal.
 
-    Source: the synchronous baseline of the paper's comparison table.
+    Source: Naive minibatch SGD of Mahran, Maranjyan, Richtárik 2026 (arXiv 2605.13434), Table 1.
     """
 
     label = "Minibatch SGD"

@@ -26,6 +26,7 @@ class Problem(ABC):
         dtype: of points and gradients.
         device: where they live.
         replicas_per_pass: replicas worth computing in one batched run; more fall out of the cache.
+        sample_counts: samples that every worker holds, `[n]`; None where gradients come from no data.
         constants: what is known exactly (smoothness, noise_variance, …), by name.
     """
 
@@ -34,6 +35,7 @@ class Problem(ABC):
     dtype: torch.dtype = torch.float32
     device: torch.device = torch.device("cpu")
     replicas_per_pass: int = 64
+    sample_counts: Sequence[int] | None = None
     constants: ClassVar[dict[str, float]] = {}
 
     @abstractmethod

@@ -81,6 +81,7 @@ class Classification(Problem):
         self.inputs, self.labels, self.test_inputs, self.test_labels = data
         self.parts = checked_parts(parts, len(data.inputs))
         self.num_workers = len(self.parts)
+        self.sample_counts = [len(part) for part in self.parts]
         self.batch_size = checked_batch_size(batch_size, self.parts)
         self.evaluation_groups = checked_groups(evaluation_groups or {}, num_classes)
         weightings = checked_weightings(evaluation_weightings or {}, self.num_workers)

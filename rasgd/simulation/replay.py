@@ -69,6 +69,7 @@ def replay(
     check_recorded(problem, method, recorded)
     method_options = method_options or recorded["method_options"]
     methods.check_options(method, method_options)
+    method_options = methods.with_sample_shares(method_options, problem.sample_counts)
     method = with_decay(method, checked_decay(recorded.get("step_size_decay"), recorded["until"]))
     step_sizes, seeds = recorded["step_sizes"], recorded["seeds"]
     if step_size is not None:

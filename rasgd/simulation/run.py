@@ -115,6 +115,7 @@ class Run:
     def handle_arrivals(self, until: float) -> None:
         requests = self.requests
         method, desk, next_finished = self.method, self.desk, self.backend.next_finished
+        x, version = method.x, method.x._version  # torch counts what is written to a tensor
         note_time, note_worker, note_k, note_delay, note_duration = (self.record[c].append for c in RECORD_COLUMNS)
         while not requests.pending and (finished := next_finished(until)) is not None:
             worker, k, gradient, time, duration = finished
@@ -126,6 +127,12 @@ class Run:
                 )
             delay = desk.finish(worker, updates, time)
             jobs = method.receive(Arrival(worker, gradient, delay, time, duration))
+            if method.x is not x:
+                x, version = method.x, method.x._version
+            elif x._version != version:
+                raise ValueError(
+                    f"{method.label} changed x in place, but workers hold it; a step must make a new tensor"
+                )
             if method.updates > updates + 1:
                 raise ValueError(
                     f"{method.label} made {method.updates - updates} updates on one arrival, at most 1 is allowed"

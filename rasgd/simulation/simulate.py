@@ -72,7 +72,8 @@ def simulate(
             linearly to b at `until`; None keeps γ constant.
         measure_weights: whether to measure effective weights, which takes one more method update per arrival; None
             stands in their place otherwise.
-        method_options: the method's own, such as S, R, K, restart, abort or assignment.
+        method_options: the method's own, such as S, R, K, restart, abort, assignment or weights, where "samples" stands
+            for every worker's share of the problem's samples.
 
     Returns:
         A `Trajectory`. Its statistics: effective_weights `[n]` or None, idle_seconds `[n]`, num_updates,
@@ -97,6 +98,7 @@ def simulate(
         raise ValueError(f"problem must be a rasgd.Problem, got {shown(problem)}")
     check_options(backend, backend_options or {})
     methods.check_options(method, method_options)
+    method_options = methods.with_sample_shares(method_options, problem.sample_counts)
     method = with_decay(method, checked_decay(step_size_decay, until))
     if times is not None:
         check_times(times, problem.num_workers, until)

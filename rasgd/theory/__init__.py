@@ -31,6 +31,7 @@ from rasgd.theory.constants import (
 )
 from rasgd.theory.first_passage import time_to_target
 from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic, cancelling_quadratic, spectrum_quadratic
+from rasgd.theory.methods import ROWS, MethodRow
 from rasgd.theory.quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
 from rasgd.theory.schedule import ArrivalCycle, arrival_cycle
 from rasgd.theory.stationary import (
@@ -43,6 +44,7 @@ from rasgd.theory.stationary import (
     spectral_radius,
     stationary_error,
 )
+from rasgd.theory.step_sizes import StepParameters, step_parameters
 from rasgd.theory.synchronous import malenia_round, malenia_twin
 from rasgd.theory.transient import MomentTrajectory, moment_trajectory
 from rasgd.theory.weights import (
@@ -59,6 +61,7 @@ from rasgd.theory.weights import (
 from rasgd.theory.worst_case import BlockZeroChain, block_zero_chain
 
 __all__ = [
+    "ROWS",
     "ArrivalCycle",
     "BestTime",
     "BlockZeroChain",
@@ -66,9 +69,11 @@ __all__ = [
     "DiagonalQuadratic",
     "Estimate",
     "LimitCycle",
+    "MethodRow",
     "MomentTrajectory",
     "QuadraticInstance",
     "StationaryError",
+    "StepParameters",
     "adapted_quadratic",
     "arrival_cycle",
     "arrival_frequency",
@@ -106,6 +111,7 @@ __all__ = [
     "spectral_radius",
     "spectrum_quadratic",
     "stationary_error",
+    "step_parameters",
     "theory_step_size",
     "time_to_target",
     "weighted_minimiser",

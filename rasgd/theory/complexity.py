@@ -13,11 +13,9 @@ from numpy.typing import ArrayLike
 
 from rasgd.compute_times import checked_times
 from rasgd.theory.constants import Constants
+from rasgd.theory.methods import ROWS
 from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
 from rasgd.validation import real_number
-
-_MEAN_TIME = ("rescaled", "malenia", "ringleader", "delay_adaptive")
-_SLOWEST_TIME = ("minibatch", "ia2sgd", "concurrent")
 
 
 def lower_bound(constants: Constants, compute_times: ArrayLike, epsilon: float) -> float:
@@ -32,19 +30,17 @@ def lower_bound(constants: Constants, compute_times: ArrayLike, epsilon: float) 
 
 
 def leading_term(method: str, constants: Constants, compute_times: ArrayLike, epsilon: float) -> float:
-    """Return the term of a method's complexity that dominates as ε → 0, in seconds. [paper's comparison table]
+    """Return the term of a method's complexity that dominates as ε → 0, in seconds. [paper, Table 1]
 
     ΔLσ²/(nε²)·τ_A for ``rescaled``, ``malenia``, ``ringleader`` and ``delay_adaptive`` (the last only down to a
     ζ²-neighbourhood); ΔLσ²/(nε²)·τ_max for ``minibatch`` and ``ia2sgd`` [lit]; ΔL(σ²+ζ²)/(nε²)·τ_max for
     ``concurrent``, for which ``constants.heterogeneity`` must bound ‖∇Fᵢ − ∇F‖², another ζ² than Rescaled's.
-    Raises ``ValueError`` for methods the table does not hold.
+    Raises ``ValueError`` for methods of which no such term is known.
     """
-    if method not in _MEAN_TIME + _SLOWEST_TIME:
-        raise ValueError(f"method must be one of {', '.join(_MEAN_TIME + _SLOWEST_TIME)}, got {method!r}")
-    times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
-    seconds = times.mean() if method in _MEAN_TIME else times.max()
-    variance = constants.noise_variance + (constants.heterogeneity if method == "concurrent" else 0.0)
-    return float(constants.initial_gap * constants.smoothness * variance / (times.size * eps**2) * seconds)
+    known = [name for name, row in ROWS.items() if row.leading_term is not None]
+    if method not in known:
+        raise ValueError(f"method must be one of {', '.join(known)}, got {method!r}")
+    return ROWS[method].leading_term(constants, checked_times(compute_times), real_number("epsilon", epsilon, above=0))
 
 
 def rescaled_bound_terms(constants: Constants, compute_times: ArrayLike, epsilon: float) -> dict[str, float]:

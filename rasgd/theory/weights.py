@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rasgd.compute_times import checked_times
+from rasgd.theory.methods import ROWS
 from rasgd.validation import real_array
-
-_WEIGHT_BY_FREQUENCY = ("asgd", "fedbuff")
-_EQUAL_WEIGHT = ("rescaled", "minibatch", "malenia", "ringleader", "ia2sgd", "ca2fl", "concurrent", "shuffled")
 
 
 def mean_compute_time(compute_times: ArrayLike) -> float:
@@ -56,11 +54,10 @@ def effective_weights(method: str, compute_times: ArrayLike) -> np.ndarray:
     on delays (``delay_adaptive``, ``rennala``, ``ringmaster``): they have no such closed form.
     """
     times = checked_times(compute_times)
-    if method in _WEIGHT_BY_FREQUENCY:
-        return arrival_frequency(times)
-    if method in _EQUAL_WEIGHT:
-        return np.full(times.size, 1.0 / times.size)
-    known = ", ".join(_WEIGHT_BY_FREQUENCY + _EQUAL_WEIGHT)
+    closed_forms = {"F": np.full(times.size, 1.0 / times.size), "F_p": arrival_frequency(times)}
+    if method in ROWS and ROWS[method].minimises in closed_forms:
+        return closed_forms[ROWS[method].minimises]
+    known = ", ".join(name for name, row in ROWS.items() if row.minimises in closed_forms)
     raise ValueError(f"method must be one with closed-form weights ({known}), got {method!r}")
 
 
