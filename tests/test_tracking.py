@@ -156,7 +156,8 @@ from rasgd import tracking
 from rasgd.tracking.records import summary_record
 
 results, name = sys.argv[1:]
-tracking.import_experiment([summary_record([], {})], name, lambda *_: {}, tracking.tracking_uri(results), results, f"{results}/{name}.json")
+uri = tracking.tracking_uri(results)
+tracking.import_experiment([summary_record([], {})], name, lambda *_: {}, uri, results, f"{results}/{name}.json")
 """
 
 

@@ -156,9 +156,8 @@ def announce(address: str) -> None:
     found = comparisons(address)
     shown = [one for one in found if scale_of(one) == scale_of(found[0])]
     for comparison in shown[::-1]:  # the first last, where it stays on the screen
-        print(
-            f"  {comparison.experiment.removeprefix('rasgd/')} · {comparison.name}\n    {without_password(comparison.address)}"
-        )
+        name = comparison.experiment.removeprefix("rasgd/")
+        print(f"  {name} · {comparison.name}\n    {without_password(comparison.address)}")
     if others := dict.fromkeys(scale_of(one) for one in found if one not in shown):
         print(f"Pages of other scales ({', '.join(others)}) are in MLflow's list of experiments.")
     first = found[0].address if found else address

@@ -79,7 +79,7 @@ def write_without_waiting_for_the_disk() -> None:
 
 
 def reach_this_machine_directly() -> None:
-    """Excepts this machine's own addresses from a proxy that the environment names, in this process and its children."""
+    """Excepts this machine's own addresses from the environment's proxy, in this process and its children."""
     excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if excepted.strip() == "*":
         return
