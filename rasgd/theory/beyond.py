@@ -6,7 +6,6 @@ Derivations are in docs/theory.md. s is the total step per second, the cycle ste
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,16 @@ from numpy.typing import ArrayLike
 
 from rasgd.compute_times import checked_times
 from rasgd.theory.constants import Constants
-from rasgd.theory.paper import STALENESS, Bound, Prescription, _prescription, cycle_steps, theorem_b_9
+from rasgd.theory.paper import (
+    STALENESS,
+    Bound,
+    Prescription,
+    cycle_steps,
+    prescribed_limits,
+    prescription,
+    step_limit,
+    theorem_b_9,
+)
 from rasgd.theory.periods import common_divisors
 from rasgd.theory.weights import mean_compute_time
 from rasgd.validation import real_array, real_number
@@ -34,10 +42,9 @@ def sharper_b_9(
     return given._replace(staleness=STALENESS * (alpha * constants.max_smoothness) ** 2 * variance)
 
 
-def sharper_b_9_limit(constants: Constants) -> float:
+def sharper_b_9_limit(constants: Constants) -> np.ndarray:
     """Return min{1/(6L), 1/(5L_maxρ)}, the largest α of ``sharper_b_9``; never below the paper's. [derived]"""
-    stiff = 5.0 * constants.max_smoothness * constants.growth
-    return min(1.0 / (6.0 * constants.smoothness), 1.0 / stiff if stiff > 0 else inf)
+    return step_limit(constants, 1.0, 1.0)
 
 
 def sharper_corollary_4_2(constants: Constants, compute_times: ArrayLike, epsilon: float) -> Prescription:
@@ -48,15 +55,8 @@ def sharper_corollary_4_2(constants: Constants, compute_times: ArrayLike, epsilo
     """
     times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     harmonic, slowest = times.size / np.sum(1.0 / times), float(times.max())
-    variance, stiff = constants.noise_variance, constants.max_smoothness
-    spread, leading = stiff * sqrt(variance + constants.heterogeneity), 24.0 * constants.smoothness * variance
-    limits = {
-        "noise": eps * times.size * slowest / (leading * mean_compute_time(times)) if leading > 0 else inf,
-        "staleness": sqrt(eps / (4.0 * STALENESS)) / spread if spread > 0 else inf,
-        "heterogeneity": 1.0 / (5.0 * stiff * constants.growth) if constants.growth > 0 else inf,
-        "deterministic": 1.0 / (6.0 * constants.smoothness),
-    }
-    found = _prescription(limits, constants.initial_gap, eps, 1.0, slowest)
+    limits = prescribed_limits(constants, eps, times.size * slowest / mean_compute_time(times), 1.0, 1.0, 1.0)
+    found = prescription(limits, constants.initial_gap, eps, 1.0, slowest)
     return found._replace(step_size=found.step_size / float(harmonic))
 
 

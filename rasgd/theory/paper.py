@@ -61,11 +61,11 @@ class CycleSteps(NamedTuple):
 def cycle_steps(compute_times: ArrayLike, weights: ArrayLike, cycle_step: ArrayLike) -> CycleSteps:
     """Return γᵢ = αwᵢτᵢ/T, which descend Σ wᵢFᵢ, with A = α²Σwᵢ²τᵢ/T. [paper, Lemma B.7]
 
-    ``weights`` [n]: wᵢ ≥ 0 with sum 1. ``cycle_step``: α, of any shape. T is the cycle, τ_max under Assumption 3.1.
+    ``weights`` [..., n]: wᵢ ≥ 0 with sum 1. ``cycle_step``: α [...]. T is the cycle, τ_max under Assumption 3.1.
     """
     times, shares = checked_times(compute_times), checked_weights(weights, compute_times)
     alpha = real_array("cycle_step", cycle_step).astype(float)
-    steps = alpha[..., None] * shares * times / cycle_seconds(times)
+    steps = alpha[..., None] * (shares * times / cycle_seconds(times))
     squares = (steps**2 * arrival_counts(times)).sum(axis=-1)
     return CycleSteps(steps, alpha, squares, steps.max(axis=-1))
 
@@ -82,11 +82,10 @@ def theorem_b_9(
     return _bound(constants, steps.total, steps.squares / steps.total, arrival_counts(compute_times).sum(), cycles)
 
 
-def theorem_b_9_limit(constants: Constants, compute_times: ArrayLike, weights: ArrayLike) -> float:
+def theorem_b_9_limit(constants: Constants, compute_times: ArrayLike, weights: ArrayLike) -> np.ndarray:
     """Return the largest α with α ≤ 1/(6L) and γ_max ≤ 1/(5KL_maxρ). [paper, Thm B.9]"""
-    largest = float(cycle_steps(compute_times, weights, 1.0).largest)
-    stiff = 5.0 * arrival_counts(compute_times).sum() * largest * constants.max_smoothness * constants.growth
-    return min(1.0 / (6.0 * constants.smoothness), 1.0 / stiff if stiff > 0 else inf)
+    largest = arrival_counts(compute_times).sum() * cycle_steps(compute_times, weights, 1.0).largest
+    return step_limit(constants, 1.0, largest)
 
 
 def theorem_4_1(constants: Constants, compute_times: ArrayLike, step_size: ArrayLike, cycles: ArrayLike) -> Bound:
@@ -101,12 +100,10 @@ def theorem_4_1(constants: Constants, compute_times: ArrayLike, step_size: Array
     return _bound(constants, gamma * harmonic, gamma * mean / num_arrivals, num_arrivals, cycles)
 
 
-def theorem_4_1_limit(constants: Constants, compute_times: ArrayLike) -> float:
+def theorem_4_1_limit(constants: Constants, compute_times: ArrayLike) -> np.ndarray:
     """Return min{1/(6Lτ_H), 1/(5L_maxρτ_max)}, the largest γ that Theorem 4.1 allows. [paper, Thm 4.1]"""
     times = _dividing_times(compute_times)
-    stiff = 5.0 * constants.max_smoothness * constants.growth * times.max()
-    smooth = 6.0 * constants.smoothness * harmonic_mean_compute_time(times)
-    return float(min(1.0 / smooth, 1.0 / stiff if stiff > 0 else inf))
+    return step_limit(constants, harmonic_mean_compute_time(times), times.max())
 
 
 def theorem_4_3(constants: Constants, compute_times: ArrayLike, step_size: ArrayLike, cycles: ArrayLike) -> Bound:
@@ -121,10 +118,21 @@ def theorem_4_3(constants: Constants, compute_times: ArrayLike, step_size: Array
     return _bound(constants, gamma, gamma / num_arrivals, num_arrivals, cycles)
 
 
-def theorem_4_3_limit(constants: Constants) -> float:
+def theorem_4_3_limit(constants: Constants) -> np.ndarray:
     """Return min{1/(6L̃), 1/(5L_maxρ̃)}, the largest γ that Theorem 4.3 allows. [paper, Thm 4.3]"""
-    stiff = 5.0 * constants.max_smoothness * constants.growth
-    return min(1.0 / (6.0 * constants.smoothness), 1.0 / stiff if stiff > 0 else inf)
+    return step_limit(constants, 1.0, 1.0)
+
+
+def step_limit(constants: Constants, smooth: float, stiff: ArrayLike) -> np.ndarray:
+    """Return min{1/(6L·smooth), 1/(5L_maxρ·stiff)}, the form that all step conditions of the theorems have. [paper]"""
+    steepest = 5.0 * np.asarray(constants.max_smoothness * constants.growth * stiff, dtype=float)
+    return np.minimum(1.0 / (6.0 * constants.smoothness * smooth), over(steepest))
+
+
+def over(values: ArrayLike) -> np.ndarray:
+    """Return 1/value, inf where it is 0: a condition that is not there."""
+    given = np.asarray(values, dtype=float)
+    return np.divide(1.0, given, out=np.full(given.shape, inf), where=given > 0)
 
 
 def corollary_4_2(constants: Constants, compute_times: ArrayLike, epsilon: float) -> Prescription:
@@ -136,10 +144,10 @@ def corollary_4_2(constants: Constants, compute_times: ArrayLike, epsilon: float
     """
     times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     mean, harmonic, slowest = mean_compute_time(times), harmonic_mean_compute_time(times), float(times.max())
-    limits = _limits(
+    limits = prescribed_limits(
         constants, eps, times.size * slowest / (harmonic * mean), 1.0 / mean, 1.0 / slowest, 1.0 / harmonic
     )
-    return _prescription(limits, constants.initial_gap, eps, harmonic, slowest)
+    return prescription(limits, constants.initial_gap, eps, harmonic, slowest)
 
 
 def corollary_4_4(constants: Constants, compute_times: ArrayLike, epsilon: float) -> Prescription:
@@ -150,8 +158,8 @@ def corollary_4_4(constants: Constants, compute_times: ArrayLike, epsilon: float
     """
     times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     slowest = float(times.max())
-    limits = _limits(constants, eps, times.size * slowest / harmonic_mean_compute_time(times), 1.0, 1.0, 1.0)
-    return _prescription(limits, constants.initial_gap, eps, 1.0, slowest)
+    limits = prescribed_limits(constants, eps, times.size * slowest / harmonic_mean_compute_time(times), 1.0, 1.0, 1.0)
+    return prescription(limits, constants.initial_gap, eps, 1.0, slowest)
 
 
 def fastest_prescription(
@@ -206,9 +214,9 @@ def section_c_limit(step_size: ArrayLike, heterogeneity: ArrayLike, first: int =
 
 
 def checked_weights(weights: ArrayLike, compute_times: ArrayLike) -> np.ndarray:
-    """Return wᵢ [n] as floats, or raise ``ValueError`` where one is negative or they do not sum to 1."""
+    """Return wᵢ [..., n] as floats, or raise ``ValueError`` where one is negative or they do not sum to 1."""
     times, shares = checked_times(compute_times), real_array("weights", weights).astype(float)
-    if shares.shape != times.shape or (shares < 0).any() or abs(shares.sum() - 1.0) > 1e-9:
+    if shares.shape[-1:] != times.shape or (shares < 0).any() or (abs(shares.sum(axis=-1) - 1.0) > 1e-9).any():
         raise ValueError(f"weights must be {times.size} numbers of at least 0 with sum 1, got {shares.tolist()}")
     return shares
 
@@ -236,27 +244,25 @@ def _bound(
     )
 
 
-def _limits(
+def prescribed_limits(
     constants: Constants, epsilon: float, noise: float, staleness: float, heterogeneity: float, deterministic: float
 ) -> dict[str, float]:
     """The four limits of γ̂, with what of the times stands in each."""
-    variance, stiff = constants.noise_variance, constants.max_smoothness
-    spread = stiff * sqrt(variance + constants.heterogeneity)
-    leading = 4.0 * NOISE * constants.smoothness * variance
+    spread = constants.max_smoothness * sqrt(constants.noise_variance + constants.heterogeneity)
     return {
-        "noise": epsilon * noise / leading if leading > 0 else inf,
-        "staleness": sqrt(epsilon / (4.0 * STALENESS)) * staleness / spread if spread > 0 else inf,
-        "heterogeneity": heterogeneity / (5.0 * stiff * constants.growth) if constants.growth > 0 else inf,
+        "noise": epsilon * noise * over(4.0 * NOISE * constants.smoothness * constants.noise_variance),
+        "staleness": sqrt(epsilon / (4.0 * STALENESS)) * staleness * over(spread),
+        "heterogeneity": heterogeneity * over(5.0 * constants.max_smoothness * constants.growth),
         "deterministic": deterministic / (6.0 * constants.smoothness),
     }
 
 
-def _prescription(limits: dict[str, float], gap: float, epsilon: float, scale: float, slowest: float) -> Prescription:
+def prescription(limits: dict[str, float], gap: float, epsilon: float, scale: float, slowest: float) -> Prescription:
     """γ̂ and its time, ``scale`` being α/γ."""
     step = min(limits.values())
     cycles = {name: 2.0 * TRANSIENT * gap / (epsilon * limit * scale) for name, limit in limits.items()}
     needed = max(1, ceil(max(cycles.values())))
-    terms = {name: number * slowest for name, number in cycles.items()}
+    terms = {name: float(number) * slowest for name, number in cycles.items()}
     return Prescription(float(step), needed, needed * slowest, terms)
 
 
