@@ -57,11 +57,14 @@ def test_noise_term_dominates_rescaled_as_epsilon_vanishes():
     zeta=st.floats(0, 10),
     growth=st.floats(1, 5),
 )
-def test_rescaled_step_reproduces_the_four_terms(times, epsilon, variance, zeta, growth):
+def test_rescaled_step_takes_the_four_terms_with_the_constants_of_the_proof(times, epsilon, variance, zeta, growth):
     constants = theory.Constants(2.0, 5.0, variance, 7.0, zeta, growth)
     step = theory.theory_step_size("rescaled", constants, times, epsilon)
-    seconds = 7.0 * theory.harmonic_mean_compute_time(times) / (step * len(times) * epsilon)
-    assert seconds == pytest.approx(max(theory.rescaled_bound_terms(constants, times, epsilon).values()), rel=1e-12)
+    # α = nτ_max/τ_H steps a cycle of τ_max, and 8Δ/(εα) cycles
+    seconds = 8 * 7.0 * theory.harmonic_mean_compute_time(times) / (step * len(times) * epsilon)
+    terms = theory.rescaled_bound_terms(constants, times, epsilon)
+    proof = {"noise": 192, "staleness": 8 * 40**0.5, "heterogeneity": 40, "deterministic": 48}
+    assert seconds == pytest.approx(max(proof[name] * term for name, term in terms.items()), rel=1e-12)
 
 
 def test_theory_step_sizes_by_hand():
@@ -76,20 +79,27 @@ def test_theory_step_sizes_by_hand():
         assert theory.theory_step_size(method, CONSTANTS, TIMES, 0.1) == pytest.approx(expected), method
     assert theory.theory_step_size("malenia", CONSTANTS, TIMES, 0.1, batch=8) == pytest.approx(0.8 / 12)
     assert theory.theory_step_size("ringmaster", CONSTANTS, TIMES, 0.1, max_delay=100) == pytest.approx(1 / 400)
-    assert theory.theory_step_size("rescaled", CONSTANTS, TIMES, 0.1, scale=0.5) == pytest.approx(
-        theory.theory_step_size("rescaled", CONSTANTS, TIMES, 0.1) / 2
+    # four candidates: noise, staleness, heterogeneity, deterministic; τ_H = 4/1.875, τ_A = 3.75
+    harmonic = 4 / 1.875
+    candidates = (
+        0.1 * harmonic / (24 * 2 * 3 * 3.75),
+        0.1**0.5 * harmonic**2 / (40**0.5 * 4 * 5 * 4.5**0.5 * 8 * 3.75),
+        harmonic**2 / (5 * 4 * 5 * 1.2 * 64),
+        harmonic / (6 * 4 * 2 * 8),
     )
+    assert theory.theory_step_size("rescaled", CONSTANTS, TIMES, 0.1) == pytest.approx(min(candidates))
     quiet = replace(CONSTANTS, noise_variance=0.0)
     assert theory.theory_step_size("malenia", quiet, TIMES, 0.1) == 0.5
     assert theory.ringmaster_threshold(0.0, 0.1) == 1 and theory.malenia_batch(0.0, 0.1, 4) == 4
 
 
-def test_rescaled_step_leaves_half_the_target_as_noise_floor_on_the_smallest_case():
-    # One coordinate, L = 1: floor γ τ_A/(2τ_H) σ² with γ = ετ_H/(Lσ²τ_A) is ε/2 (staleness adds O(γ)).
+def test_rescaled_step_leaves_a_48th_of_the_target_as_noise_floor_on_the_smallest_case():
+    # One coordinate, L = 1: floor γ τ_A/(2τ_H) σ² with γ = ετ_H/(24Lσ²τ_A) is ε/48 (staleness adds O(γ)); the bound
+    # allots ε/4 to noise, so its constant is 12 times too large here.
     instance = theory.diagonal_instance([1.0], np.zeros((3, 1)), noise_std=1.0)
     constants = theory.Constants(1.0, 1.0, 1.0, 1.0)
-    step = theory.theory_step_size("rescaled", constants, [1, 2, 4], 1e-4)
-    assert theory.stationary_error(instance, [1, 2, 4], "rescaled", step).total == pytest.approx(5e-5, rel=1e-3)
+    step = theory.theory_step_size("rescaled", constants, [1, 2, 4], 1e-5)
+    assert theory.stationary_error(instance, [1, 2, 4], "rescaled", step).total == pytest.approx(1e-5 / 48, rel=1e-3)
 
 
 def test_quadratic_constants_bound_the_function():
@@ -142,6 +152,24 @@ def test_equal_curvatures_have_the_closed_form_heterogeneity():
     curve = theory.heterogeneity_curve(np.diag([2.0, 3.0]), b, [1.0, 2.0])
     assert np.isinf(curve[0]) and curve[1] == pytest.approx(1 + 1 / 3)
     assert theory.heterogeneity_curve(np.diag([2.0, 3.0]), 0 * b, 1.0) == 0.0
+
+
+def test_constants_of_a_weighted_objective_are_those_of_the_scaled_functions():
+    # F = Σ wᵢFᵢ is the plain mean of Gᵢ = nwᵢFᵢ; only ‖∇Fᵢ‖ is not scaled, so L and Δ carry over
+    A, b, rng = random_problem(7)
+    weights, start = np.array([0.2, 0.5, 0.3]), rng.normal(size=3)
+    weighted = theory.quadratic_constants(A, b, 0.1, start, 50.0, weights)
+    scaled = theory.quadratic_constants(3 * weights[:, None, None] * A, 3 * weights[:, None] * b, 0.1, start, 50.0)
+    assert weighted.smoothness == pytest.approx(scaled.smoothness)
+    assert weighted.initial_gap == pytest.approx(scaled.initial_gap)
+    points = theory.weighted_minimiser(A, b, weights) + rng.normal(size=(4000, 3))
+    gradients = np.einsum("nij,pj->pni", A, points) - b
+    whole = np.einsum("n,pni->pi", weights, gradients)
+    reached = (gradients**2).sum(axis=2).max(axis=1) - 2500.0 * (whole**2).sum(axis=1)
+    assert reached.max() <= weighted.heterogeneity
+    residuals = np.einsum("nij,j->ni", A, theory.weighted_minimiser(A, b, weights)) - b
+    # ζ²(ρ) → max‖rᵢ‖² as ρ grows; ρ is 50 here against a smallest one of order 5
+    assert weighted.heterogeneity == pytest.approx((residuals**2).sum(axis=1).max(), rel=0.2)
 
 
 def test_estimates_are_unbiased_and_their_intervals_cover():

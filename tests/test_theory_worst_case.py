@@ -110,6 +110,21 @@ def test_blocks_take_equally_long_and_keep_the_gradient_above_epsilon():
     assert problem.progress(np.zeros(problem.dim)).tolist() == [0, 0, 0, 0]
 
 
+def test_heterogeneity_of_disjoint_blocks_is_growth_n_alone():
+    problem = theory.block_zero_chain([1, 3, 9], epsilon=0.05, noise_variance=30.0, chain_length=3)
+    points = random_chain_points(200, 9, seed=5) * np.repeat(problem.scales, 3)
+    whole = (problem.gradient(points) ** 2).sum(axis=-1)
+    local = np.max([(problem.local_gradient(worker, points) ** 2).sum(axis=-1) for worker in range(3)], axis=0)
+    constants = problem.constants
+    assert (constants.heterogeneity, constants.growth) == (0.0, 3.0)
+    assert (local <= 9 * whole * (1 + 1e-12)).all()
+    # two blocks far out have next to no gradient, and the third alone attains ρ = n
+    far = np.full(9, 50.0) * np.repeat(problem.scales, 3)
+    far[:3] = 0.0
+    ratio = (problem.local_gradient(0, far) ** 2).sum() / (problem.gradient(far) ** 2).sum()
+    assert ratio == pytest.approx(9.0, rel=1e-6)
+
+
 def test_wrong_arguments_are_refused_by_name():
     for arguments, name in (
         (([1.0], 0.0, 1.0, 3), "epsilon"),

@@ -178,9 +178,9 @@ def table_4_exact_times(settings: dict) -> str:
     problem, simulated = settings["time_to_target"]["problem"], settings["time_to_target"]["theory_steps"]
     return f"""Exact seconds until E‖∇F‖² averaged over the last tenth of elapsed time is at most the target, on the
         instances of Figure 4 (σ = {problem["noise"]:g}, ζ = {problem["heterogeneity"]:g}), at the best step size and at
-        the one that theory prescribes: Rescaled ASGD's is derived here with the constant c = 1, since the theorem's is
-        not known to us; Malenia SGD's and Minibatch SGD's follow from the standard bound, Ringleader ASGD's is its
-        paper's. In brackets: simulated, 95 % interval over {len(simulated["seeds"])} seeds. Theory: the ratio's limit
+        the one that theory prescribes: Rescaled ASGD's is that of Corollary 4.2 with the constants of its proof, those
+        of Malenia SGD and Minibatch SGD follow from the standard bound, Ringleader ASGD's is its paper's. In brackets:
+        simulated, 95 % interval over {len(simulated["seeds"])} seeds. Theory: the ratio's limit
         as ε → 0. Vanilla ASGD stands beside Rescaled ASGD without heterogeneity (ζ = 0), where both minimise F: τ_H/τ_A
         is what rescaling costs. Our own setting, not one of the paper's. † minimises another objective when data are
         heterogeneous."""

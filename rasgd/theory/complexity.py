@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from rasgd.compute_times import checked_times
 from rasgd.theory.constants import Constants
 from rasgd.theory.methods import ROWS
-from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
+from rasgd.theory.paper import corollary_4_2
+from rasgd.theory.weights import harmonic_mean_compute_time
 from rasgd.validation import real_number
 
 
@@ -44,10 +45,11 @@ def leading_term(method: str, constants: Constants, compute_times: ArrayLike, ep
 
 
 def rescaled_bound_terms(constants: Constants, compute_times: ArrayLike, epsilon: float) -> dict[str, float]:
-    """Return the four terms of Rescaled ASGD's complexity in seconds, by what causes them. [paper]
+    """Return the four terms of Rescaled ASGD's complexity in seconds, by what causes them. [paper, Cor. 4.2]
 
     ``noise`` ΔLσ²/(nε²)·τ_A, ``staleness`` ΔL_max√(σ²+ζ²)/ε^{3/2}·(τ_max/τ_H)·τ_A, ``heterogeneity``
-    ΔL_max ρ/ε·(τ_max/τ_H)·τ_max and ``deterministic`` ΔL/ε·τ_max. Their sum is the bound, up to a constant.
+    ΔL_max ρ/ε·(τ_max/τ_H)·τ_max and ``deterministic`` ΔL/ε·τ_max. Their sum is the bound, up to a constant;
+    ``paper.corollary_4_2`` has them with the proof's constants.
     """
     times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     slowest, mean = times.max(), times.mean()
@@ -93,7 +95,6 @@ def theory_step_size(
     epsilon: float,
     batch: float | None = None,
     max_delay: int | None = None,
-    scale: float = 1.0,
 ) -> float:
     """Return the constant step size theory prescribes for an accuracy ε.
 
@@ -102,11 +103,12 @@ def theory_step_size(
     - ``minibatch``: the same with S = n [derived];
     - ``ringleader``: min{1/(8nL), εB/(10Lσ²)}, ``batch`` = B (default ``ringleader_batch``) [lit];
     - ``ringmaster``: min{1/(2RL), ε/(4Lσ²)}, ``max_delay`` = R (default ``ringmaster_threshold``) [lit];
-    - ``rescaled``: c·min{ετ_H/(Lσ²τ_A), τ_H/(nLτ_max), √ε·τ_H²/(nL_max√(σ²+ζ²)τ_maxτ_A), τ_H²/(nL_maxρτ_max²)} with
-      c = ``scale``, γ being the mean step per arrival (γᵢ = γτᵢ/τ_H). [derived: with this γ the time Δτ_H/(γnε) has the
-      four terms of ``rescaled_bound_terms``; the theorem's own constant is not known to us]
+    - ``rescaled``: γ̂τ_H/K with γ̂ of Corollary 4.2, K = nτ_max/τ_H, which is min{ετ_H/(24Lσ²τ_A),
+      √ε·τ_H²/(√40·nL_max√(σ²+ζ²)τ_maxτ_A), τ_H²/(5nL_maxρτ_max²), τ_H/(6nLτ_max)}, as a mean step per arrival
+      (γᵢ = γτᵢ/τ_H) [paper, Cor. 4.2 with the constants of its proof].
 
-    ``scale`` multiplies the others too; it is 1 in their papers. Raises ``ValueError`` for other methods.
+    Vanilla ASGD's needs the constants of another objective: ``paper.corollary_4_4``. Raises ``ValueError`` for other
+    methods.
     """
     times, eps = checked_times(compute_times), real_number("epsilon", epsilon, above=0)
     n, smoothness, variance = times.size, constants.smoothness, constants.noise_variance
@@ -122,21 +124,9 @@ def theory_step_size(
         threshold = ringmaster_threshold(variance, eps) if max_delay is None else max_delay
         step = min(1 / (2 * threshold * smoothness), noise_step / 4)
     elif method == "rescaled":
-        step = _rescaled_step(constants, times, eps, noise_step)
+        step = corollary_4_2(constants, times, eps).step_size * harmonic_mean_compute_time(times) ** 2
+        step /= n * times.max()
     else:
         known = "malenia, rennala, minibatch, ringleader, ringmaster, rescaled"
         raise ValueError(f"method must be one with a theory step size ({known}), got {method!r}")
-    return float(scale * step)
-
-
-def _rescaled_step(constants: Constants, times: np.ndarray, epsilon: float, noise_step: float) -> float:
-    n, slowest = times.size, times.max()
-    mean, harmonic = mean_compute_time(times), harmonic_mean_compute_time(times)
-    spread = sqrt(constants.noise_variance + constants.heterogeneity)
-    limit = constants.max_smoothness * n * slowest
-    return min(
-        noise_step * harmonic / mean,
-        harmonic / (n * constants.smoothness * slowest),
-        sqrt(epsilon) * harmonic**2 / (limit * spread * mean) if spread > 0 else np.inf,
-        harmonic**2 / (limit * constants.growth * slowest) if constants.growth > 0 else np.inf,
-    )
+    return float(step)

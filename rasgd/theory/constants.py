@@ -34,63 +34,79 @@ class Constants:
 
 
 def quadratic_constants(
-    A: ArrayLike, b: ArrayLike, noise_std: float, initial_point: ArrayLike, growth: float | None = None
+    A: ArrayLike,
+    b: ArrayLike,
+    noise_std: float,
+    initial_point: ArrayLike,
+    growth: float | None = None,
+    weights: ArrayLike | None = None,
 ) -> Constants:
     """Return the exact constants of Fᵢ(x) = ½xᵀAᵢx − bᵢᵀx with noise of ``noise_std`` per coordinate. [derived]
 
-    ``growth=None`` takes ρ = √2 times the smallest one with a finite ζ² (see ``heterogeneity_curve``).
+    ``growth=None`` takes ρ = √2 times the smallest one with a finite ζ² (see ``heterogeneity_curve``). ``weights`` [n]:
+    of the objective Σ wᵢFᵢ whose constants are wanted, by default 1/n.
     """
     matrices, linear = quadratic_arrays(A, b)
-    curvature = matrices.mean(axis=0)
-    displacement = real_array("initial_point", initial_point) - weighted_minimiser(A, b)
-    rho = np.sqrt(2.0) * smallest_growth(matrices) if growth is None else float(growth)
+    shares = np.full(len(linear), 1.0 / len(linear)) if weights is None else real_array("weights", weights)
+    curvature = np.tensordot(shares, np.broadcast_to(matrices, (len(linear), *matrices.shape[1:])), axes=1)
+    displacement = real_array("initial_point", initial_point) - weighted_minimiser(A, b, shares)
+    rho = np.sqrt(2.0) * smallest_growth(matrices, shares) if growth is None else float(growth)
     return Constants(
         smoothness=float(np.abs(np.linalg.eigvalsh(curvature)).max()),
         max_smoothness=float(np.abs(np.linalg.eigvalsh(matrices)).max()),
         noise_variance=real_number("noise_std", noise_std, at_least=0) ** 2 * linear.shape[1],
         initial_gap=float(displacement @ curvature @ displacement / 2),
-        heterogeneity=float(heterogeneity_curve(A, b, rho)),
+        heterogeneity=float(heterogeneity_curve(A, b, rho, shares)),
         growth=rho,
     )
 
 
-def smallest_growth(A: ArrayLike) -> float:
+def smallest_growth(A: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Return maxᵢ ‖AᵢĀ⁻¹‖₂: below this ρ the heterogeneity ζ²(ρ) of the quadratics is infinite. [derived]
 
-    ``A`` [n,d,d]. 1 when all Aᵢ agree.
+    ``A`` [n,d,d], or [1,d,d] shared by all. 1 when all Aᵢ agree. ``weights`` [n]: Ā = Σ wᵢAᵢ, by default their mean.
     """
     matrices = real_array("A", A).astype(float)
     if matrices.ndim != 3:
         raise ValueError(f"A must have shape [n, d, d], got {list(matrices.shape)}")
-    ratios = np.linalg.solve(matrices.mean(axis=0), matrices)
-    return float(np.linalg.norm(ratios, ord=2, axis=(-2, -1)).max())
+    if weights is None or len(matrices) == 1:
+        curvature = matrices.mean(axis=0)
+    else:
+        curvature = np.tensordot(real_array("weights", weights), matrices, axes=1)
+    return float(np.linalg.norm(np.linalg.solve(curvature, matrices), ord=2, axis=(-2, -1)).max())
 
 
-def heterogeneity_curve(A: ArrayLike, b: ArrayLike, growth: ArrayLike) -> np.ndarray:
+def heterogeneity_curve(A: ArrayLike, b: ArrayLike, growth: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
     """Return ζ²(ρ) = maxᵢ sup_x (‖∇Fᵢ(x)‖² − ρ²‖∇F(x)‖²) exactly, for ρ = ``growth`` of any shape. [derived]
 
     With rᵢ = ∇Fᵢ(x*) and D = ρ²Ā² − Aᵢ² the supremum is ‖rᵢ‖² + rᵢᵀAᵢD⁺Aᵢrᵢ, infinite unless D ⪰ 0 and Aᵢrᵢ lies in
-    its range. Decreasing in ρ, with limit maxᵢ ‖rᵢ‖²: the bounds trade ζ against ρ along this curve.
+    its range. Decreasing in ρ, with limit maxᵢ ‖rᵢ‖²: the bounds trade ζ against ρ along this curve. Where all Aᵢ agree
+    it is maxᵢ ‖rᵢ‖²ρ²/(ρ²−1). ``weights`` [n]: F = Σ wᵢFᵢ, by default 1/n.
     """
     matrices, linear = quadratic_arrays(A, b)
-    curvature, minimiser = matrices.mean(axis=0), weighted_minimiser(A, b)
-    residuals = matrices @ minimiser - linear
+    shares = np.full(len(linear), 1.0 / len(linear)) if weights is None else real_array("weights", weights)
+    minimiser = weighted_minimiser(A, b, shares)
+    every = np.broadcast_to(matrices, (len(linear), *matrices.shape[1:]))
+    curvature, residuals = np.tensordot(shares, every, axes=1), every @ minimiser - linear
+    rho = real_array("growth", growth).astype(float)
+    return heterogeneity_suprema(curvature, every, residuals, rho)
+
+
+def heterogeneity_suprema(
+    curvature: np.ndarray, matrices: np.ndarray, residuals: np.ndarray, growth: np.ndarray
+) -> np.ndarray:
+    """Return ζ²(ρ) of many objectives at once: Ā [..., d, d], Aᵢ [..., n, d, d], rᵢ [..., n, d], ρ of shape [...]."""
+    rho = np.asarray(growth, dtype=float)
+    square = rho[..., None, None] ** 2 * (curvature @ curvature)
+    values, vectors = np.linalg.eigh(square[..., None, :, :] - matrices @ matrices)
     pulls = (matrices @ residuals[..., None])[..., 0]
-    result = [_supremum(rho, curvature, matrices, residuals, pulls) for rho in np.ravel(real_array("growth", growth))]
-    return np.array(result).reshape(np.shape(growth))
-
-
-def _supremum(
-    growth: float, curvature: np.ndarray, matrices: np.ndarray, residuals: np.ndarray, pulls: np.ndarray
-) -> float:
-    values, vectors = np.linalg.eigh(growth**2 * curvature @ curvature - matrices @ matrices)
-    components = (pulls[:, None, :] @ vectors)[:, 0]
-    slack = 1e-12 * growth**2 * np.abs(curvature @ curvature).max()
-    pull_slack = 1e-10 * max(np.abs(pulls).max(), 1e-300)
-    if np.any(values < -slack) or np.any((values <= slack) & (np.abs(components) > pull_slack)):
-        return np.inf
-    gains = np.divide(components**2, values, out=np.zeros_like(components), where=values > slack)
-    return float(((residuals**2).sum(axis=1) + gains.sum(axis=1)).max())
+    components = (pulls[..., None, :] @ vectors)[..., 0, :]
+    slack = 1e-12 * np.abs(square).max(axis=(-2, -1))[..., None, None]
+    pull_slack = 1e-10 * np.maximum(np.abs(pulls).max(axis=(-2, -1)), 1e-300)[..., None, None]
+    outside = (values < -slack) | ((values <= slack) & (np.abs(components) > pull_slack))
+    gains = np.divide(components**2, values, out=np.zeros(np.shape(values + components)), where=values > slack)
+    suprema = ((residuals**2).sum(axis=-1) + gains.sum(axis=-1)).max(axis=-1)
+    return np.where(outside.any(axis=(-2, -1)), np.inf, suprema)
 
 
 def heterogeneity_at(local_gradients: ArrayLike, growth: float) -> np.ndarray:

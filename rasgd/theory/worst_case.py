@@ -112,15 +112,15 @@ class BlockZeroChain:
 
     @property
     def constants(self) -> Constants:
-        """L, nL, a bound on σ², and Δ (exact). ζ² and ρ have no finite pair here: each Fᵢ sees its own block alone."""
+        """L, nL, a bound on σ², Δ (exact), ζ = 0 and ρ = n: ‖∇Fᵢ‖² is n² times ‖∇F‖² on the block of i. [derived]"""
         variances = (self.num_workers * self.block_gradients * FRONTIER_GRADIENT) ** 2
         return Constants(
             smoothness=self.smoothness,
             max_smoothness=self.num_workers * self.smoothness,
             noise_variance=float((variances * (1 - self.probabilities) / self.probabilities).max()),
             initial_gap=float((self.block_gradients * self.scales).sum() * chain_gap(self.chain_length)),
-            heterogeneity=np.inf,
-            growth=np.inf,
+            heterogeneity=0.0,
+            growth=float(self.num_workers),
         )
 
     def blocks(self, x: ArrayLike) -> np.ndarray:
