@@ -184,6 +184,32 @@ class RecordedTimes(ComputeTimes):
         )
 
 
+class PermutedTimes(ComputeTimes):
+    """The times of another law, dealt to the workers in a random order that every schedule draws anew.
+
+    So it is no accident of one assignment which worker's data a result depends on. Two laws permuted with the same
+    schedule seed have the same order. Before `seeded`, the order is the given one.
+
+    Args:
+        times: a law, or seconds per worker.
+    """
+
+    def __init__(self, times: ComputeTimes | Sequence[float]):
+        self.times = as_compute_times(times)
+        self.order = list(range(self.times.num_workers))
+        self.mean, self.horizon = self.times.mean, self.times.horizon
+
+    def duration(self, worker: int, k: int, start: float) -> float:
+        return self.times.duration(self.order[worker], k, start)
+
+    def seeded(self, schedule_seed: int) -> PermutedTimes:
+        other = copy.copy(self)
+        other.times = self.times.seeded(schedule_seed)
+        other.order = randomness.generator(schedule_seed, "permutation").permutation(self.num_workers).tolist()
+        other.mean = other.times.mean[other.order]
+        return other
+
+
 def recorded_columns(trace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns worker, k and duration of a trace, of equal length.
 

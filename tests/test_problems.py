@@ -241,14 +241,28 @@ def test_full_sets_are_evaluated_once_at_the_end():
     assert "test_loss" not in without.replicas
 
 
-def test_the_initial_point_is_he_uniform_and_the_seeds_own():
+def test_the_initial_point_is_drawn_as_pytorch_initialises_linear_layers():
     problem = network((600, 30, 3))
     x = problem.initial_point(3)
-    weights, biases, bound = x[:18000], x[18000:18030], np.sqrt(6 / 600)
     assert torch.equal(x, problem.initial_point(3)) and not torch.equal(x, problem.initial_point(4))
-    assert weights.abs().max() <= bound and torch.equal(biases, torch.zeros(30))
-    # Variance of a uniform variable: bound²/3; of its estimate from m draws: relative √(4/5/m).
-    assert float(weights.square().mean()) == pytest.approx(bound**2 / 3, rel=4 * np.sqrt(0.8 / 18000))
+    for (drawn_weight, drawn_bias), shape in zip(problem.layers(x[None]), [(600, 30), (30, 3)], strict=True):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            layer = torch.nn.Linear(*shape).requires_grad_(False)
+        for drawn, theirs in ((drawn_weight, layer.weight), (drawn_bias, layer.bias)):
+            count, bound = drawn.numel(), 1 / np.sqrt(shape[0])
+            assert drawn.abs().max() <= bound and theirs.abs().max() <= bound * (1 + 1e-6)
+            # Variance of a uniform variable: bound²/3; of its estimate from m draws: relative √(4/5/m). The two
+            # estimates differ by √2 of it.
+            error = 4 * np.sqrt(2 * 0.8 / count) * bound**2 / 3
+            assert float(drawn.square().mean()) == pytest.approx(float(theirs.square().mean()), abs=error)
+
+
+def test_a_network_with_normalised_inputs_starts_near_the_loss_of_chance():
+    inputs = np.random.default_rng(0).standard_normal((200, 784))
+    problem = Network(inputs, np.arange(200) % 10, np.arange(200).reshape(10, 20), (784, 128, 10))
+    loss = float(problem.evaluate(problem.initial_point(0)[None])["loss"])
+    assert loss == pytest.approx(np.log(10), abs=0.1)  # plus about half the scores' variance of .06
 
 
 def test_a_replica_that_only_predicts_chance_is_marked_as_collapsed():

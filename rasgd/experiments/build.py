@@ -19,6 +19,8 @@ COMPUTE_TIMES: dict[str, Callable[..., compute_times.ComputeTimes]] = {
     "square_root": compute_times.square_root,
     "two_speed": compute_times.two_speed,
     "noisy": compute_times.NoisyTimes,
+    "exponential": compute_times.ExponentialTimes,
+    "permuted": compute_times.PermutedTimes,
 }
 
 
@@ -50,7 +52,7 @@ PROBLEMS = {
     "logistic": ProblemKind("problems.logistic.Logistic", on_data=True),
 }
 
-PREPARATION = ("pool", "label_noise")  # keys of every problem on data: what is done to the data first
+PREPARATION = ("standardise", "pool", "label_noise")  # keys of every problem on data: what is done to the data first
 FROM_WORKERS = ("num_workers",)  # arguments that are no keys, since they follow from the compute times,
 FROM_DATA = ("inputs", "labels", "parts", "num_classes", "test_inputs", "test_labels")  # and from the data
 
@@ -60,7 +62,8 @@ def build_compute_times(spec: dict | list) -> compute_times.ComputeTimes:
 
     A mapping holds the arguments of the kind's maker in `COMPUTE_TIMES`. `seconds`, the parameter of a law, is a list
     or settings of fixed times again: {kind: noisy, seconds: {kind: linear, num_workers: 20}}. Fixed times may be dealt
-    to the workers in a random order (permutation_seed).
+    to the workers in a random order (permutation_seed), any law in one that every schedule draws anew: {kind: permuted,
+    times: [1, 2, 4]}.
 
     Raises:
         ValueError: one line naming the key, what was given and what is allowed.
@@ -76,6 +79,8 @@ def build_compute_times(spec: dict | list) -> compute_times.ComputeTimes:
     Arguments(tuple(parameter.name for parameter in parameters), required).refuse(given, f"kind {kind}")
     if isinstance(given.get("seconds"), dict):
         given["seconds"] = fixed_seconds("seconds", build_compute_times(given["seconds"]))
+    if isinstance(given.get("times"), dict):
+        given["times"] = build_compute_times(given["times"])
     law = COMPUTE_TIMES[kind](**given)
     if "permutation_seed" not in spec:
         return law
@@ -143,8 +148,8 @@ def with_data(given: dict, data, parts: list, seconds: np.ndarray) -> dict:
     """The keys of a problem on data with what the data add.
 
     Args:
-        given: settings of the problem beside its kind. pool and label_noise change the data, hidden_widths are widths
-            without the first and the last, and a weighting "arrival_frequency" stands for pᵢ ∝ 1/τᵢ.
+        given: settings of the problem beside its kind. standardise, pool and label_noise change the data, in this
+            order; hidden_widths are widths without the first and the last, and a weighting "arrival_frequency" stands for pᵢ ∝ 1/τᵢ.
         data: the data set.
         parts: samples of every worker.
         seconds: mean compute times τ, `[n]`.
@@ -152,6 +157,10 @@ def with_data(given: dict, data, parts: list, seconds: np.ndarray) -> dict:
     from rasgd.data import preparation
 
     inputs, test_inputs, labels = data.train_inputs, data.test_inputs, data.train_labels
+    if "standardise" in given:
+        inputs, test_inputs = (
+            preparation.standardised(images, **given["standardise"]) for images in (inputs, test_inputs)
+        )
     if "pool" in given:
         inputs, test_inputs = (
             preparation.mean_pooled(images, data.image_shape, given["pool"]) for images in (inputs, test_inputs)

@@ -17,8 +17,9 @@ class Network(Classification):
     """Cross-entropy of a ReLU network, its parameters one flat vector per replica.
 
     Layer l maps widths[l] to widths[l + 1]; its weights `[in, out]` and bias `[out]` follow each other in the vector.
-    x⁰ is He-uniform, drawn from the seed. A stochastic gradient is the mean over a batch of distinct samples, drawn
-    afresh for every k from the worker's share [code: batch 4 without replacement].
+    x⁰ is drawn from the seed as PyTorch initialises linear layers: weights and biases uniform in ±1/√fan_in. A
+    stochastic gradient is the mean over a batch of distinct samples, drawn afresh for every k from the worker's share
+    [code: batch 4 without replacement].
 
     Args:
         inputs: training inputs, float `[num_samples, widths[0]]`.
@@ -77,8 +78,8 @@ class Network(Classification):
         draws = randomness.generator(seed, "initial point")
         pieces = []
         for fan_in, fan_out in self.shapes:
-            bound = np.sqrt(6 / fan_in)
-            pieces += [draws.uniform(-bound, bound, fan_in * fan_out), np.zeros(fan_out)]
+            bound = 1 / np.sqrt(fan_in)
+            pieces.append(draws.uniform(-bound, bound, fan_in * fan_out + fan_out))
         return torch.as_tensor(np.concatenate(pieces), dtype=self.dtype, device=self.device)
 
     def layers(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:

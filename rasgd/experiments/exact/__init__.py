@@ -22,6 +22,8 @@ EXACT = {
     "times": "experiments.exact.times",
     "chain": "experiments.exact.chain",
     "curvature": "experiments.exact.curvature",
+    "iterates": "experiments.exact.iterates",
+    "cumulative_step": "experiments.exact.cumulative_step",
 }
 
 
