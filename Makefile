@@ -15,7 +15,8 @@ SNAKEMAKE_SOURCES := Snakefile workflow/rules
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce preflight test smoke verify stability compare ui report bench bench-peers lint format constraints clean
+.PHONY: help setup reproduce preflight test smoke verify stability compare ui report docs bench bench-peers lint format \
+        constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +33,9 @@ test: $(STAMP) ## set up, then run the test suite
 smoke: $(STAMP) ## run every rule once at a tiny scale, into results/smoke
 	$(SNAKEMAKE) --cores 2 --config scale=smoke
 
-verify: $(STAMP) ## judge the claims by the figures and tables and print the ledger; fails where a claim fails
-	$(SNAKEMAKE) verify --config scale=$(SCALE)
+verify: $(STAMP) ## judge the claims by the figures and tables that are there and print the ledger; fails where a claim fails
+	@echo "Judging the figures and tables as they are, committed or remade; nothing is trained."
+	$(SNAKEMAKE) verify --allowed-rules claims verify --config scale=$(SCALE)
 
 stability: $(STAMP) ## judge the claims again on nine further sets of seeds, an hour at laptop scale; fails where a verdict changes
 	$(IN_VENV) python -m rasgd.claims stability --scale $(SCALE)
@@ -47,8 +49,11 @@ ui: $(STAMP) ## browse the runs in MLflow, on this machine only
 report: $(STAMP) ## write report.html: figures, tables and how each was made
 	$(SNAKEMAKE) --report report.html
 
+docs: $(STAMP) ## build the documentation's pages into site/
+	$(IN_VENV) mkdocs build --strict
+
 bench: $(STAMP) ## measure speed side by side, into bench/RESULTS.md
-	$(IN_VENV) python -m bench virtual_time workflow
+	$(IN_VENV) python -m bench virtual_time exact_theory workflow
 
 bench-peers: ## measure real processes beside torch.distributed.rpc and Ray, in an environment of their own
 	@$(check_python)
@@ -56,11 +61,13 @@ bench-peers: ## measure real processes beside torch.distributed.rpc and Ray, in 
 	.venv-peers/bin/python -m pip install --requirement requirements.txt --requirement bench/requirements-peers.txt
 	.venv-peers/bin/python -m bench peers
 
-lint: $(STAMP) ## check format and style of the code and of the workflow
+lint: $(STAMP) ## check format, style and types of the code, the workflow's style and the documentation's links
 	$(RUFF) format --check .
 	$(RUFF) check .
 	$(SNAKEFMT) --check $(SNAKEMAKE_SOURCES)
 	$(SNAKEMAKE) --lint
+	$(IN_VENV) mypy
+	$(IN_VENV) mkdocs build --strict --quiet
 
 format: $(STAMP) ## rewrite the code and the workflow in the checked format
 	$(RUFF) format .
@@ -68,19 +75,26 @@ format: $(STAMP) ## rewrite the code and the workflow in the checked format
 	$(SNAKEFMT) $(SNAKEMAKE_SOURCES)
 
 clean: ## remove what runs left behind, after asking
-	@echo "This removes what runs left in results/, .snakemake/ and report.html. Figures, data/ and .venv/ stay."
+	@echo "This removes what runs left in results/, .snakemake/, site/ and report.html. Figures, data/ and .venv/ stay."
 	@printf 'Remove it? [y/N] '; read answer || { echo 'no answer: nothing removed'; exit 1; }; \
 	if [ "$$answer" != y ]; then echo 'Nothing removed.'; exit 0; fi; \
 	if [ -d results ]; then find results -mindepth 1 -maxdepth 1 ! -name committed_figures -exec rm -rf {} +; fi; \
-	rm -rf .snakemake report.html
+	rm -rf .snakemake report.html site
 
 constraints: ## resolve the newest versions (torch stays as pinned) and write constraints.txt
 	@$(check_python)
 	.ci/constraints $(PYTHON)
 
 preflight:
+	@$(check_folder)
 	@$(check_python)
 	@$(PYTHON) workflow/scripts/preflight.py --scale $(SCALE)
+
+# Snakemake starts jobs by the path of its Python, which it does not quote.
+define check_folder
+case "$(CURDIR)" in *\ *) echo "the path of this folder has a space, with which Snakemake cannot start jobs: \
+move it to a path without one (it is $(CURDIR))" >&2; exit 1;; esac
+endef
 
 define check_python
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -94,6 +108,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 $(STAMP): pyproject.toml requirements.txt constraints.txt
+	@$(check_folder)
 	@$(check_python)
 	rm -rf .venv # where it is a link, what it points to stays
 	$(PYTHON) -m venv .venv

@@ -1,8 +1,15 @@
 # The whole artefact: `snakemake` makes every figure and table at laptop scale.
 # One experiment, figure or table: `snakemake mnist`, `snakemake figure_1`, `snakemake table_2`.
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.0")
+if " " in sys.executable:
+    sys.exit(
+        f"error: Snakemake cannot start jobs with a Python whose path has a space ({sys.executable}): "
+        "move the checkout, or the environment, to a folder without one"
+    )
 
 
 configfile: "config/config.yaml"
@@ -19,6 +26,8 @@ rule all:
         ALL_PRODUCTS,
         LEDGER,
         expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=TRAINED_EXPERIMENTS),
+    message:
+        "Every figure, every table and the ledger of claims are there"
 
 
 include: "workflow/rules/data.smk"
@@ -28,6 +37,7 @@ include: "workflow/rules/recorded_runs.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/check.smk"
+include: "workflow/rules/ending.smk"
 
 
 for experiment in EXPERIMENTS:
@@ -49,3 +59,5 @@ for item, files in ITEMS.items():
             item
         input:
             files,
+        message:
+            f"{item} is there, with what it was made from"

@@ -22,6 +22,7 @@ SECTIONS = {
         "same batched gradients computed in the same order without any server: no updates, no schedule, no "
         "evaluations.",
     ),
+    "exact_theory": ("Exact theory", "Processor seconds."),
     "workflow": ("The workflow", "Seconds on the wall from an empty results folder, data sets already in the cache."),
     "peers": ("Real processes beside other frameworks", ""),
 }

@@ -10,6 +10,19 @@ Names are imported when they are first used, so `import rasgd` itself is instant
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what editors and type checkers see; at run time `__getattr__` imports the same names
+    from rasgd import compute_times, methods, problems, theory, tracking
+    from rasgd.compute_times import ComputeTimes, FixedTimes, NoisyTimes, RecordedTimes
+    from rasgd.data import datasets, partition
+    from rasgd.experiments import tuning
+    from rasgd.methods import METHODS, Arrival, Job, Method
+    from rasgd.problems import Logistic, Network, Problem, Quadratic, random_quadratic
+    from rasgd.simulation.replay import replay
+    from rasgd.simulation.simulate import simulate
+    from rasgd.trace import read_trace, write_trace
+    from rasgd.trajectory import Trajectory, read_trajectory
 
 __version__ = "0.1.0"
 
@@ -20,14 +33,7 @@ _HOMES = {
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),
     "rasgd.methods": ("METHODS", "Arrival", "Job", "Method"),
     "rasgd.problems": ("Logistic", "Network", "Problem", "Quadratic", "random_quadratic"),
-    "rasgd.compute_times": (
-        "ComputeTimes",
-        "ExponentialTimes",
-        "FixedTimes",
-        "NoisyTimes",
-        "PermutedTimes",
-        "RecordedTimes",
-    ),
+    "rasgd.compute_times": ("ComputeTimes", "ExponentialTimes", "FixedTimes", "NoisyTimes", "RecordedTimes"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = {
@@ -36,18 +42,49 @@ _MODULES = {
     "tuning": "rasgd.experiments.tuning",
 }
 
-__all__ = [*_HOME_OF, *_MODULES, "__version__"]
+__all__ = [
+    "METHODS",
+    "Arrival",
+    "ComputeTimes",
+    "FixedTimes",
+    "Job",
+    "Logistic",
+    "Method",
+    "Network",
+    "NoisyTimes",
+    "Problem",
+    "Quadratic",
+    "RecordedTimes",
+    "Trajectory",
+    "__version__",
+    "compute_times",
+    "datasets",
+    "methods",
+    "partition",
+    "problems",
+    "random_quadratic",
+    "read_trace",
+    "read_trajectory",
+    "replay",
+    "simulate",
+    "theory",
+    "tracking",
+    "tuning",
+    "write_trace",
+]
 
 
-def __getattr__(name: str):
-    if name in _HOME_OF:
-        value = getattr(importlib.import_module(_HOME_OF[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(_MODULES[name])
-    else:
-        raise AttributeError(f"module 'rasgd' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take every name for one that exists
+
+    def __getattr__(name: str):
+        if name in _HOME_OF:
+            value = getattr(importlib.import_module(_HOME_OF[name]), name)
+        elif name in _MODULES:
+            value = importlib.import_module(_MODULES[name])
+        else:
+            raise AttributeError(f"module 'rasgd' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__():

@@ -1,8 +1,11 @@
+import ast
+import importlib
 import importlib.metadata
 import importlib.util
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+import rasgd
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -176,9 +181,21 @@ def test_too_old_a_python_is_refused_in_one_line_before_anything_is_built(built)
     assert not (built / ".venv/pyvenv.cfg").exists()
 
 
+def test_a_folder_with_a_space_is_refused_in_one_line_before_anything_is_built(built):
+    spaced = built.rename(built.with_name("my project"))
+    (spaced / ".venv/.complete").unlink()
+    for target in ("setup", "smoke", "reproduce"):
+        answer = make(target, folder=spaced)
+        assert answer.returncode != 0
+        message, _make_error = answer.stderr.strip().splitlines()
+        assert "space" in message and "my project" in message
+        assert answer.stdout == ""
+    assert not (spaced / ".venv/pyvenv.cfg").exists()
+
+
 def test_make_alone_lists_every_target_that_people_call():
     listed = make().stdout
-    for target in ("setup", "reproduce", "test", "smoke", "compare", "ui", "report", "lint", "bench", "clean"):
+    for target in ("setup", "reproduce", "test", "smoke", "compare", "ui", "report", "docs", "lint", "bench", "clean"):
         assert f"make {target} " in listed
 
 
@@ -219,3 +236,26 @@ def test_available_memory_is_read_in_bytes(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal:       4 kB\nMemAvailable:       3 kB\n")
     assert preflight.available_memory(tmp_path / "meminfo") == 3 * 1024
     assert preflight.available_memory(tmp_path / "none") is None or preflight.available_memory(tmp_path / "none") > 0
+
+
+def test_the_names_users_import_are_the_same_for_python_and_for_type_checkers():
+    lazily_imported = {*rasgd._HOME_OF, *rasgd._MODULES, "__version__"}
+    assert set(rasgd.__all__) == lazily_imported
+    tree = ast.parse(Path(rasgd.__file__).read_text())
+    (seen_by_checkers,) = [
+        node for node in tree.body if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    ]
+    declared = {alias.asname or alias.name for node in seen_by_checkers.body for alias in node.names}
+    assert declared | {"__version__"} == lazily_imported
+    for node in seen_by_checkers.body:
+        for alias in node.names:
+            home = importlib.import_module(node.module)
+            declared_object = getattr(home, alias.name, None) or importlib.import_module(f"{node.module}.{alias.name}")
+            assert getattr(rasgd, alias.name) is declared_object
+
+
+def test_a_type_checker_accepts_the_public_calls_and_sees_mistakes():
+    pytest.importorskip("mypy")
+    answer = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, timeout=110)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert (ROOT / "rasgd/py.typed").is_file() and "py.typed" in (ROOT / "pyproject.toml").read_text()

@@ -1,7 +1,5 @@
 """Published and planned settings that the exact theory must reproduce, and the sizes it must cope with."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -106,19 +104,16 @@ def test_tridiagonal_matrices_are_those_of_the_simulated_problem():
     assert constants.max_smoothness == pytest.approx(constants.smoothness)
 
 
-def test_working_sizes_take_seconds():
-    # Ten times what an idle core needs, so that a busy machine does not fail it.
+def test_working_sizes_are_computed():
+    # How long that takes is measured by bench/exact_theory.py.
     rng = np.random.default_rng(0)
-    start = time.perf_counter()
     instance = theory.diagonal_instance([0.003, 0.3, 0.6, 1.0], 0.1 * rng.normal(size=(16, 4)), 0.5, [25.0, 0, 0, 0])
     steps = np.geomspace(1e-4, 1e-2, 40)
     times = theory.time_to_target(instance, QUADRATIC_TIMES, "rescaled", steps, [1e-1, 1e-2, 1e-3, 1e-4])
-    assert times.shape == (40, 4) and time.perf_counter() - start < 2
-    start = time.perf_counter()
+    assert times.shape == (40, 4)
     instance = theory.diagonal_instance([0.1, 1.0], 0.1 * rng.normal(size=(10, 2)), 0.5)
     assert len(theory.arrival_cycle(range(1, 11)).workers) == 7381
     assert np.isfinite(theory.stationary_error(instance, range(1, 11), "rescaled", [1e-3, 1e-2]).total).all()
-    assert time.perf_counter() - start < 6
 
 
 def test_splitting_step_sizes_to_save_memory_changes_nothing(monkeypatch):

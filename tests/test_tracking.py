@@ -1,10 +1,12 @@
 import json
+import os
 import runpy
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
+import urllib.request
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -119,11 +121,61 @@ def test_a_run_may_have_more_values_than_mlflow_takes_at_once(client, mirrored):
         assert stored.fetchone() == (count,)
 
 
-def test_figures_are_artifacts_of_the_summary(client, mirrored, tmp_path):
-    figure = tmp_path / "figure_1_x.png"
+def test_figures_are_artifacts_of_the_summary_and_no_address_holds_a_folder_of_this_machine(client, store, mirrored):
+    results = Path(store.removeprefix("sqlite:///")).parent
+    figure = results / "figure_1_x.png"
     figure.write_bytes(b"image")
     _, receipt = mirrored([summary_record([figure], {})])
-    assert [file.path for file in client.list_artifacts(receipt["runs"]["summary"])] == ["figure_1_x.png"]
+    run = client.get_run(receipt["runs"]["summary"])
+    experiment = client.get_experiment(receipt["experiment_id"])
+    assert experiment.artifact_location == f"mlflow-artifacts:/{experiment.name}"
+    kept = results / "mlflow-artifacts" / run.info.artifact_uri.removeprefix("mlflow-artifacts:/") / figure.name
+    assert kept.read_bytes() == b"image"
+    assert str(results) not in json.dumps(receipt)
+
+
+def test_an_experiment_whose_files_are_bound_to_a_folder_is_made_anew_and_the_old_one_kept_in_the_bin(
+    client, store, mirrored, request, tmp_path
+):
+    old = client.create_experiment(request.node.name, artifact_location=(tmp_path / "before_it_was_moved").as_uri())
+    run_id = client.create_run(old).info.run_id
+    receipt = {"experiment_id": old, "runs": {"reporting": run_id}}
+    (tmp_path / "old.json").write_text(json.dumps(receipt))
+    assert not mirror.holds(store, tmp_path / "old.json"), "so that its runs are imported again"
+    _, receipt = mirrored(records_of(tables()))
+    assert receipt["experiment_id"] != old
+    assert client.get_experiment(old).lifecycle_stage == "deleted"
+    _, again = mirrored(records_of(tables()))
+    assert again == receipt
+    assert not (tmp_path / "before_it_was_moved").exists()
+
+
+IMPORT_ONE = """
+import sys
+from rasgd import tracking
+from rasgd.tracking.records import summary_record
+
+results, name = sys.argv[1:]
+uri = tracking.tracking_uri(results)
+tracking.import_experiment([summary_record([], {})], name, lambda *_: {}, uri, results, f"{results}/{name}.json")
+"""
+
+
+def test_two_processes_may_make_the_same_database_at_once(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", IMPORT_ONE, str(tmp_path), name],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("first", "second")
+    ]
+    said = [process.communicate(timeout=100)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    for name in ("first", "second"):
+        assert mirror.holds(tracking.tracking_uri(tmp_path), tmp_path / f"{name}.json")
 
 
 def test_a_receipt_is_discarded_when_its_runs_are_gone(client, store, mirrored, tmp_path):
@@ -154,7 +206,7 @@ def test_the_environment_wins_over_the_configured_server_and_that_over_the_datab
 
 
 def test_a_password_is_not_written_down():
-    assert tracking.without_password("https://me:secret@host/path") == "https://host/path"
+    assert mirror.without_password("https://me:secret@host/path") == "https://host/path"
 
 
 def test_a_store_that_cannot_be_opened_is_one_line_without_the_password():
@@ -266,9 +318,53 @@ def test_the_comparison_with_most_methods_at_laptop_scale_comes_first(capsys):
         server.server_close()
     assert [one.experiment for one in found] == ["rasgd/laptop/b", "rasgd/laptop/a", "rasgd/smoke/b"]
     assert found[0].address.startswith(f"{address}/#/experiments/2/runs?compareRunsMode=CHART&viewStateShareKey=")
-    assert "laptop/b · σ = 1" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "laptop/b · σ = 1" in shown and "smoke/b" not in shown and "smoke" in shown
+    assert shown.strip().endswith(found[0].address), "the one to begin with is what stays on the screen"
 
 
 def test_a_server_that_does_not_answer_is_one_line():
     with pytest.raises(ValueError, match=r"no MLflow server answers at http://127\.0\.0\.1:1 "):
         command_line.comparisons("http://me:secret@127.0.0.1:1")
+
+
+def test_a_moved_checkout_shows_its_figures_and_no_proxy_is_asked_for_pages_of_this_machine(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "figure_1_x.png").write_bytes(b"image")
+    (before := tmp_path / "before").mkdir()
+    records = [summary_record([tmp_path / "figure_1_x.png"], {})]
+    uri = tracking.tracking_uri(before)
+    tracking.import_experiment(records, "rasgd/laptop/x", lambda *_: {}, uri, before, before / "receipt.json")
+    moved = before.rename(tmp_path / "moved")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "rasgd.tracking", "ui", "--results", str(moved), "--port", str(port)],
+        env=environment | {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = iter(server.stdout.readline, "")
+        assert next((line for line in lines if line.startswith("MLflow shows")), None), "the server never answered"
+        run_id = json.loads((moved / "receipt.json").read_text())["runs"]["summary"]
+        address = f"http://127.0.0.1:{port}/get-artifact?path=figure_1_x.png&run_uuid={run_id}"
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        assert direct.open(address, timeout=30).read() == b"image"
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+    assert not before.exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "127.0.0.1,localhost,::1"), ("a.org,localhost", "a.org,localhost,127.0.0.1,::1"), ("*", "*")],
+)
+def test_exceptions_from_a_proxy_are_added_to_those_there_are(monkeypatch, before, after):
+    monkeypatch.setenv("no_proxy", before)
+    monkeypatch.setenv("NO_PROXY", before)
+    mirror.reach_this_machine_directly()
+    assert os.environ["no_proxy"] == after

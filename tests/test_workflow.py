@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -141,11 +142,32 @@ def test_more_seeds_compute_only_what_is_new(project):
     assert new and {seed for trajectory in new for seed in trajectory.replicas["seed"].tolist()} == {2}
 
 
+def stored_runs(project: Path) -> set[Path]:
+    return set((project / "results/smoke/runs").rglob("*.parquet"))
+
+
+def a_job_is_running(project: Path, stored: int) -> bool:
+    """Whether a training job has opened its log but not yet written its tables, and so many runs are stored."""
+    logs = project.glob("results/smoke/logs/trajectory/*/*.log")
+    folders = (project / f"results/smoke/{log.parent.name}/{log.stem}" for log in logs)
+    running = any(not (folder / "curves.parquet").exists() for folder in folders)
+    return running and len(stored_runs(project)) >= stored
+
+
+def wait_until(condition, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
 def test_a_run_killed_at_any_moment_finishes_with_the_same_files(project, finished):
     shutil.rmtree(project / "results")
     shutil.rmtree(project / ".snakemake")
     wanted = [f"results/smoke/quadratic/{method}/curves.parquet" for method in ("rescaled", "asgd")]
-    for seconds in (4.0, 6.5):  # while it parses or starts its first jobs, and while jobs run
+    for new_runs in (0, 1):  # killed before anything was stored, and after something was
+        before = stored_runs(project)
+        shutil.rmtree(project / "results/smoke/logs", ignore_errors=True)
         process = subprocess.Popen(
             command(*wanted),
             cwd=project,
@@ -154,9 +176,12 @@ def test_a_run_killed_at_any_moment_finishes_with_the_same_files(project, finish
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        time.sleep(seconds)
+        wait_until(partial(a_job_is_running, project, len(before) + new_runs))
+        assert process.poll() is None, "it ended before it could be killed"
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        assert not all((project / name).exists() for name in wanted), "there was nothing left to interrupt"
+        assert before <= stored_runs(project)
         unlocked = snakemake(project, "--unlock")
         assert unlocked.returncode == 0, unlocked.stderr
     result = snakemake(project, *wanted)

@@ -4,6 +4,6 @@
 nothing, and a deleted database is filled again from the files.
 """
 
-from rasgd.tracking.mirror import discard_lost_receipt, import_experiment, tracking_uri, without_password
+from rasgd.tracking.mirror import discard_lost_receipt, import_experiment, store_name, tracking_uri
 
-__all__ = ["discard_lost_receipt", "import_experiment", "tracking_uri", "without_password"]
+__all__ = ["discard_lost_receipt", "import_experiment", "store_name", "tracking_uri"]

@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rasgd.experiments import settings as experiment
-from rasgd.tracking.mirror import tracking_uri, without_password
+from rasgd.tracking.mirror import (
+    ARTIFACTS,
+    one_process_at_a_time,
+    reach_this_machine_directly,
+    tracking_uri,
+    without_password,
+)
 from rasgd.tracking.page import VIEW_TAG, view_path
 
 HOST = "127.0.0.1"
@@ -44,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     ui.add_argument("--results", help="folder that holds the database (default: the one in config/config.yaml)")
     ui.add_argument("--port", type=int, help=f"default: the first free one from {FIRST_PORT} on")
     given = parser.parse_args(arguments)
+    reach_this_machine_directly()
     try:
         config = experiment.read_yaml(CONFIG) if CONFIG.is_file() else {}
         results = given.results or config.get("results") or "results"
@@ -66,6 +73,8 @@ def show(uri: str, results: str, port: int | None) -> None:
     database = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not database.is_file():
         raise ValueError(f"{database} does not exist yet; make it with `make reproduce` or, in a minute, `make smoke`")
+    with one_process_at_a_time(uri):
+        pass  # whoever is making the database has finished
     port = free_port(port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # lets the server be stopped with this process
     server = start_server(uri, results, port)
@@ -99,7 +108,7 @@ def free_port(wanted: int | None) -> int:
 
 def start_server(uri: str, results: str, port: int) -> subprocess.Popen:
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-    command += ["--artifacts-destination", str(Path(results).absolute() / "mlflow-artifacts")]
+    command += ["--artifacts-destination", str(Path(results).absolute() / ARTIFACTS)]
     command += ["--uvicorn-opts", "--log-level warning"]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     path_to_log(results).parent.mkdir(parents=True, exist_ok=True)
@@ -143,13 +152,18 @@ def wait_for(server: subprocess.Popen, port: int, log: Path) -> None:
 
 
 def announce(address: str) -> None:
-    """Prints where the comparisons are and opens the first in a browser, where there is one and somebody watches."""
+    """Prints where the comparisons are, of one scale, and opens the first in a browser, where somebody watches."""
     found = comparisons(address)
-    print(f"MLflow shows the runs at {without_password(address)}")
-    for comparison in found:
-        print(f"  {comparison.experiment.removeprefix('rasgd/')} · {comparison.name}\n    {comparison.address}")
+    shown = [one for one in found if scale_of(one) == scale_of(found[0])]
+    for comparison in shown[::-1]:  # the first last, where it stays on the screen
+        name = comparison.experiment.removeprefix("rasgd/")
+        print(f"  {name} · {comparison.name}\n    {without_password(comparison.address)}")
+    if others := dict.fromkeys(scale_of(one) for one in found if one not in shown):
+        print(f"Pages of other scales ({', '.join(others)}) are in MLflow's list of experiments.")
+    first = found[0].address if found else address
+    print(f"MLflow shows the runs at {without_password(address)}; begin at\n    {without_password(first)}")
     if sys.stdout.isatty():
-        webbrowser.open(found[0].address if found else address)
+        webbrowser.open(first)
 
 
 def comparisons(address: str) -> list[Comparison]:
@@ -186,9 +200,13 @@ def view_name(text: str) -> str:
         return "a view of somebody's own"
 
 
+def scale_of(comparison: Comparison) -> str:
+    return comparison.experiment.split("/")[1]
+
+
 def interest(comparison: Comparison) -> tuple:
     """Sorts laptop scale before the others, and then experiments with many methods before those with few."""
-    scale = comparison.experiment.split("/")[1]
+    scale = scale_of(comparison)
     order = SCALES_SHOWN_FIRST.index(scale) if scale in SCALES_SHOWN_FIRST else len(SCALES_SHOWN_FIRST)
     return order, -comparison.size, comparison.experiment
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import math
 import os
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +26,17 @@ if TYPE_CHECKING:  # it needs pandas, and a workflow imports this module while i
 START_MILLISECONDS = 946_684_800_000  # 2000-01-01 00:00 UTC
 ENTITIES_PER_BATCH = 1000  # MLflow refuses more in one call
 RUNS_PER_PAGE = 1000  # of a search
+ARTIFACTS = "mlflow-artifacts"  # MLflow's scheme for files that its server keeps, and our folder of them in the results
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def tracking_uri(results: str | os.PathLike, configured: str | None = None) -> str:
     """Where runs go: MLFLOW_TRACKING_URI if it is set, else the configured server, else a database in `results`."""
-    local = f"sqlite:///{(Path(results) / 'mlflow.db').absolute()}"
-    return os.environ.get("MLFLOW_TRACKING_URI") or configured or local
+    return os.environ.get("MLFLOW_TRACKING_URI") or configured or local_database(results)
+
+
+def local_database(results: str | os.PathLike) -> str:
+    return f"sqlite:///{(Path(results) / 'mlflow.db').absolute()}"
 
 
 def client_of(uri: str):
@@ -42,6 +49,7 @@ def client_of(uri: str):
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         write_without_waiting_for_the_disk()
+    reach_this_machine_directly()
     import mlflow
 
     for name in ("mlflow", "alembic"):
@@ -68,6 +76,30 @@ def write_without_waiting_for_the_disk() -> None:
             connection.execute("PRAGMA synchronous = OFF")
 
     event.listen(Engine, "connect", on_connect)
+
+
+def reach_this_machine_directly() -> None:
+    """Excepts this machine's own addresses from the environment's proxy, in this process and its children."""
+    excepted = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if excepted.strip() == "*":
+        return
+    hosts = [host for host in excepted.split(",") if host]
+    both = ",".join(dict.fromkeys([*hosts, *LOOPBACK]))
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = both
+
+
+@contextmanager
+def one_process_at_a_time(uri: str) -> Iterator[None]:
+    """Waits while another process makes or fills the same local database; a server keeps its clients apart itself."""
+    if not uri.startswith("sqlite:///"):
+        yield
+        return
+    path = Path(uri.removeprefix("sqlite:///") + ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as lock:
+        with suppress(OSError):  # a file system without locks; the operating system frees one when its process ends
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def import_experiment(
@@ -101,28 +133,43 @@ def import_experiment(
     Raises:
         ValueError: if the store cannot be reached or refuses.
     """
-    client = client_of(uri)
     wanted = {record.key: record for record in records}
-    artifacts = (Path(results) / "mlflow-artifacts" / name).absolute().as_uri() if uri.startswith("sqlite:") else None
-    try:
-        experiment_id = experiment_of(client, name, artifacts)
-        run_ids, counts = synchronise(client, experiment_id, wanted, commit, report)
-        set_tags(client, experiment_id, page(experiment_id, run_ids, version("mlflow")))
-    except Exception as error:
-        raise ValueError(f"MLflow at {without_password(uri)} refused: {first_line(error)}") from error
-    content = {"tracking_uri": without_password(uri), "experiment": name, "experiment_id": experiment_id}
+    local = uri.startswith("sqlite:")
+    folder = Path(results) / ARTIFACTS if local else None
+    with one_process_at_a_time(uri):
+        client = client_of(uri)
+        try:
+            experiment_id = experiment_of(client, name, f"{ARTIFACTS}:/{name}" if local else None)
+            run_ids, counts = synchronise(client, experiment_id, wanted, commit, report, folder)
+            set_tags(client, experiment_id, page(experiment_id, run_ids, version("mlflow")))
+        except Exception as error:
+            raise ValueError(f"MLflow at {without_password(uri)} refused: {first_line(error)}") from error
+    content = {"store": store_name(uri, results), "experiment": name, "experiment_id": experiment_id}
     with replacing(path_to_receipt) as temporary:
         temporary.write_text(json.dumps(content | {"runs": run_ids}, indent=1) + "\n")
     return counts
 
 
+def store_name(uri: str, results: str | os.PathLike) -> str:
+    """A store's address without a password; the database in the results has none, so that a checkout can be moved."""
+    return "the database in the results" if uri == local_database(results) else without_password(uri)
+
+
 def experiment_of(client, name: str, artifacts: str | None) -> str:
-    """The id of the experiment, made or brought back from the bin if need be."""
+    """The id of the experiment, made or brought back from the bin if need be.
+
+    One whose files are kept at an address of its own, as those of earlier versions are, goes to the bin: that address
+    cannot be changed, and holds only as long as the folder is not moved.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         return client.create_experiment(name, artifact_location=artifacts)
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
+    if artifacts is not None and experiment.artifact_location != artifacts:
+        client.rename_experiment(experiment.experiment_id, f"{name} (files elsewhere, {experiment.experiment_id})")
+        client.delete_experiment(experiment.experiment_id)
+        return client.create_experiment(name, artifact_location=artifacts)
     return experiment.experiment_id
 
 
@@ -137,7 +184,9 @@ def set_tags(client, experiment_id: str, tags: dict[str, str]) -> None:
         client.set_experiment_tag(experiment_id, key, value)
 
 
-def synchronise(client, experiment_id: str, wanted: dict[str, Record], commit, report) -> tuple[dict, dict]:
+def synchronise(
+    client, experiment_id: str, wanted: dict[str, Record], commit, report, folder: Path | None
+) -> tuple[dict, dict]:
     """Run ids by run key, and how many runs were added, replaced, unchanged, deleted."""
     present = {}
     counts = dict.fromkeys(("added", "replaced", "unchanged", "deleted"), 0)
@@ -153,7 +202,7 @@ def synchronise(client, experiment_id: str, wanted: dict[str, Record], commit, r
     missing = [record for key, record in wanted.items() if key not in present]
     for number, record in enumerate(missing):
         report(number / len(missing))
-        present[record.key] = add_run(client, experiment_id, record, commit)
+        present[record.key] = add_run(client, experiment_id, record, commit, folder)
     counts["added"] = len(missing) - counts["replaced"]
     return {key: present[key] for key in wanted}, counts
 
@@ -169,8 +218,11 @@ def runs_of(client, experiment_id: str) -> Iterator:
             return
 
 
-def add_run(client, experiment_id: str, record: Record, commit: str | None) -> str:
-    """Writes one run; until it is complete its status is RUNNING, so an interrupted import is seen."""
+def add_run(client, experiment_id: str, record: Record, commit: str | None, folder: Path | None) -> str:
+    """Writes one run; until it is complete its status is RUNNING, so an interrupted import is seen.
+
+    Files go where the server of a local store looks for them, below `folder`; other stores have a place of their own.
+    """
     from mlflow.entities import Param
 
     tags = {"run_key": record.key, "content_hash": record.content_hash, **record.tags}
@@ -183,7 +235,12 @@ def add_run(client, experiment_id: str, record: Record, commit: str | None) -> s
     for first in range(0, max(1, len(metrics)), ENTITIES_PER_BATCH - len(params)):
         client.log_batch(run_id, metrics[first : first + ENTITIES_PER_BATCH - len(params)], params if not first else [])
     for path in record.files:
-        client.log_artifact(run_id, str(path))
+        if folder is None:
+            client.log_artifact(run_id, str(path))
+        else:
+            below = folder / run.info.artifact_uri.removeprefix(f"{ARTIFACTS}:/")
+            below.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, below / path.name)
     last = record.seconds[-1] if len(record.seconds) else 0.0
     client.set_terminated(run_id, "FINISHED", moment(record, last))
     return run_id
@@ -217,8 +274,9 @@ def holds(uri: str, path_to_receipt: str | os.PathLike) -> bool:
         return False
     if not uri.startswith("sqlite:///"):
         return True
-    query = """SELECT run_uuid FROM runs JOIN experiments USING (experiment_id)
-        WHERE experiment_id = ? AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"""
+    query = f"""SELECT run_uuid FROM runs JOIN experiments USING (experiment_id)
+        WHERE experiment_id = ? AND runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'
+        AND artifact_uri LIKE '{ARTIFACTS}:%'"""
     try:
         with closing(sqlite3.connect(f"file:{quote(uri.removeprefix('sqlite:///'))}?mode=ro", uri=True)) as database:
             return wanted <= {row[0] for row in database.execute(query, [experiment_id])}

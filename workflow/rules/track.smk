@@ -30,7 +30,7 @@ rule track:
             method: source_hashes(wildcards.experiment, method) for method in SETTINGS[wildcards.experiment]["methods"]
         },
         tracking_uri=config.get("tracking_uri"),
-        store=tracking.without_password(STORE),  # not read: with another store, runs are imported again
+        store=tracking.store_name(STORE, config["results"]),  # not read: with another store, runs are imported again
         results=lambda wildcards: config["results"],
         code=figure_code("track"),
     message:

@@ -22,9 +22,8 @@ class Cost(NamedTuple):
     data: str  # what is downloaded, unless it is already in data/ or in a folder the user names
 
 
-# Minutes and memory are for the two jobs that run at a time on two cores.
+# Minutes and memory are for the two jobs that run at a time on two cores; the README's minutes are these.
 COSTS = {
-    "smoke": Cost("1 to 2 minutes", 0.1 * GIGABYTE, 2 * GIGABYTE, "nothing"),
     "laptop": Cost("about 10 minutes", 0.5 * GIGABYTE, 3 * GIGABYTE, "Fashion-MNIST, 31 MB"),
     "paper": Cost("several hours", 5 * GIGABYTE, 6 * GIGABYTE, "MNIST and Fashion-MNIST, 43 MB"),
 }
