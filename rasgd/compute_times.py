@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rasgd import randomness
+from rasgd.instants import after
 from rasgd.validation import real_array, shown, whole_number
 
 
@@ -176,7 +177,7 @@ class RecordedTimes(ComputeTimes):
             return recorded[k]
         if self.after == "repeat":
             return self.in_order[worker][k % len(self.in_order[worker])]
-        if start >= self.last_arrival[worker]:
+        if not after(self.last_arrival[worker], start):
             return math.inf  # as in the recording, which ended before this gradient did
         raise ValueError(
             f"trace has no duration for gradient {k} of worker {worker} (asked for at {start:.6g} s); "

@@ -61,14 +61,14 @@ class Backend(ABC):
             requests: while its `pending` is true, `next_finished` does not wait.
         """
 
-    def resume(self, time: float, gone: list[int]) -> None:  # noqa: B027, a virtual clock follows its jobs
+    def resume(self, time: float, gone: list[int]) -> None:  # noqa: B027, a recording follows its rows
         """Sets the clock of a run that goes on at `time` seconds without the workers that have left.
 
         Its jobs in flight are begun again afterwards.
         """
 
     def now(self) -> float:
-        """Seconds since the run began, where they pass by themselves."""
+        """Seconds since the run began, for `resume`."""
         return 0.0
 
     def wake(self) -> None:  # noqa: B027, a virtual clock never waits
@@ -84,7 +84,7 @@ class Backend(ABC):
 
     @abstractmethod
     def next_finished(self, until: float) -> Finished | None:
-        """The next gradient that finishes at or before `until` seconds, or None when there is none left."""
+        """The next gradient that finishes not after the instant `until`, or None when there is none left."""
 
     def statistics(self) -> dict:
         """What the backend itself has measured, as plain JSON values."""
@@ -192,7 +192,7 @@ class Desk:
     def idle_seconds_until(self, horizon: float) -> list[float]:
         """Seconds every worker had nothing to do until the horizon; a job in flight counts as work."""
         return [
-            seconds if since is None else seconds + horizon - since
+            seconds if since is None else seconds + max(0.0, horizon - since)  # since: perhaps that instant, rounded up
             for seconds, since in zip(self.idle_seconds, self.idle_since, strict=True)
         ]
 

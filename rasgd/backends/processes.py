@@ -19,6 +19,7 @@ from rasgd.backends.faults import Faults, Silence, WorkerFailure
 from rasgd.backends.shipment import Shipment
 from rasgd.backends.slots import GradientSlots, PointSlots, Slots
 from rasgd.compute_times import ComputeTimes, FixedTimes, checked_duration
+from rasgd.instants import after, latest
 from rasgd.problems.base import Problem
 
 LATE_SECONDS = 0.05  # how long an evaluation waits for arrivals that are due before it and still under way
@@ -218,20 +219,20 @@ class Processes(Backend):
         arrived = self.arrived
         while True:
             if arrived:
-                return arrived.popleft() if arrived[0].time <= until else None
+                return None if after(arrived[0].time, until) else arrived.popleft()
             if self.let_leave(until) or self.read_tokens() or arrived or self.let_leave(until):
                 continue
             if self.requests.pending:
                 return None
             patience = self.patience(until)
             if patience <= 0:
-                self.floor = max(self.floor, math.nextafter(until, math.inf))
+                self.floor = max(self.floor, math.nextafter(latest(until), math.inf))
                 return None
             self.watch(math.ceil(1000 * min(patience, WATCH_SECONDS)))
 
     def patience(self, until: float) -> float:
         """Seconds on the wall for which an arrival at or before `until` may still come."""
-        if all(job is None or due > until for job, due in zip(self.jobs, self.due, strict=True)):
+        if all(job is None or after(due, until) for job, due in zip(self.jobs, self.due, strict=True)):
             return 0.0
         return self.start + until * self.time_scale + LATE_SECONDS - wall.monotonic()
 
@@ -305,12 +306,14 @@ class Processes(Backend):
         self.lateness += late
         if late > self.max_lateness:
             self.max_lateness = late
-        time = self.floor = due if due > self.floor else self.floor
         if not self.emulated:
+            time = self.floor = max(due, self.floor)
             return time, time - start
+        time = self.floor = due if after(due, self.floor) else self.floor  # one instant has one time
         self.nominal[worker] = (time, due)
         duration = self.durations[worker]
-        return time, duration if time == start + duration else time - start
+        on_time = not (after(time, start + duration) or after(start + duration, time))
+        return time, duration if on_time else time - start
 
     # Workers that fail
 
@@ -374,7 +377,7 @@ class Processes(Backend):
 
     def let_leave(self, until: float) -> bool:
         """Tells the run of a dropped worker, once everything that came before has been handed out."""
-        if not self.leaving or (time := max(self.leaving[0][1], self.floor)) > until:
+        if not self.leaving or after(time := max(self.leaving[0][1], self.floor), until):
             return False
         worker, _ = self.leaving.popleft()
         self.floor = time

@@ -8,6 +8,7 @@ import numpy as np
 
 from rasgd.backends.base import Backend, Finished, StartedJob
 from rasgd.compute_times import ComputeTimes
+from rasgd.instants import after
 from rasgd.problems.base import Problem, Samples
 
 
@@ -54,11 +55,11 @@ class Recording(Backend):
         while self.losses and self.losses[0][0] <= self.position:
             _, worker, time, comes_back = self.losses[0]
             # Emulated arrivals may be dated before a retry that they came after.
-            if (min(time, row[2]) if comes_back and row else time) > until:
+            if after(min(time, row[2]) if comes_back and row else time, until):
                 return None
             self.losses.popleft()
             self.lost(worker, time, comes_back)
-        if row is None or row[2] > until:
+        if row is None or after(row[2], until):
             return None
         self.position += 1
         worker, k, time, duration = row

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rasgd.instants import after, latest
 from rasgd.problems.base import Problem
 
 MAX_EVALUATIONS = 1_000_000
@@ -25,9 +26,11 @@ def check_evaluations(until: float, eval_every: float) -> None:
 
 
 def evaluation_times(until: float, eval_every: float) -> list[float]:
-    """0, eval_every, 2·eval_every, … up to the horizon."""
-    count = math.floor(until / eval_every * (1 + 1e-12))  # until = 0.3, eval_every = 0.1 has its last evaluation
-    return [min(j * eval_every, until) for j in range(count + 1)]
+    """0, eval_every, 2·eval_every, … up to the horizon, which is met exactly where the last one is the same instant."""
+    times = [j * eval_every for j in range(math.floor(latest(until) / eval_every) + 1)]
+    if not after(until, times[-1]):
+        times[-1] = until
+    return times
 
 
 class Evaluations:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rasgd import methods
 from rasgd.compute_times import FixedTimes
+from rasgd.instants import after
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem
 from rasgd.simulation.checkpoint import Requests
@@ -77,7 +78,7 @@ def replay(
     if seed is not None:
         seeds = one_or_several("seed", seed, partial(whole_number, at_least=0))
     until = recorded["until"] if until is None else real_number("until", until, above=0)
-    if until > recorded["until"]:
+    if after(until, recorded["until"]):
         raise ValueError(f"until must be at most the {recorded['until']:g} seconds that were recorded, got {until:g}")
     eval_every = recorded["eval_every"] if eval_every is None else real_number("eval_every", eval_every, above=0)
     check_evaluations(until, eval_every)

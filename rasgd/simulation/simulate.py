@@ -14,6 +14,7 @@ import torch
 from rasgd import methods
 from rasgd.backends import BACKENDS, check_options
 from rasgd.compute_times import ComputeTimes, as_compute_times
+from rasgd.instants import after
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem, checked_device
 from rasgd.simulation.checkpoint import Checkpoints, Requests, do_nothing, unpacked_trajectory
@@ -213,11 +214,11 @@ def one_thread(device: torch.device):
 def check_times(times: ComputeTimes, num_workers: int, until: float) -> None:
     if times.num_workers != num_workers:
         raise ValueError(f"compute_times must be for the problem's {num_workers} workers, got {times.num_workers}")
-    if until < times.mean.min():
+    if after(times.mean.min(), until):
         raise ValueError(
             f"until must be at least the fastest worker's {times.mean.min():g} seconds per gradient, got {until:g}"
         )
-    if until > times.horizon:
+    if after(until, times.horizon):
         raise ValueError(
             f"until must be at most {times.horizon:g} seconds, the length of the recorded times, got {until:g}; "
             "rasgd.RecordedTimes(trace, after='repeat') goes on"
