@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers see; at run time `__getattr__` imports the same names
     from rasgd import compute_times, methods, problems, theory, tracking
-    from rasgd.compute_times import ComputeTimes, FixedTimes, NoisyTimes, RecordedTimes
+    from rasgd.compute_times import (
+        ComputeTimes,
+        ExponentialTimes,
+        FixedTimes,
+        NoisyTimes,
+        PermutedTimes,
+        RecordedTimes,
+    )
     from rasgd.data import datasets, partition
     from rasgd.experiments import tuning
     from rasgd.methods import METHODS, Arrival, Job, Method
@@ -33,7 +40,14 @@ _HOMES = {
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),
     "rasgd.methods": ("METHODS", "Arrival", "Job", "Method"),
     "rasgd.problems": ("Logistic", "Network", "Problem", "Quadratic", "random_quadratic"),
-    "rasgd.compute_times": ("ComputeTimes", "ExponentialTimes", "FixedTimes", "NoisyTimes", "RecordedTimes"),
+    "rasgd.compute_times": (
+        "ComputeTimes",
+        "ExponentialTimes",
+        "FixedTimes",
+        "NoisyTimes",
+        "PermutedTimes",
+        "RecordedTimes",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = {
@@ -46,12 +60,14 @@ __all__ = [
     "METHODS",
     "Arrival",
     "ComputeTimes",
+    "ExponentialTimes",
     "FixedTimes",
     "Job",
     "Logistic",
     "Method",
     "Network",
     "NoisyTimes",
+    "PermutedTimes",
     "Problem",
     "Quadratic",
     "RecordedTimes",

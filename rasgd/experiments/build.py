@@ -149,7 +149,8 @@ def with_data(given: dict, data, parts: list, seconds: np.ndarray) -> dict:
 
     Args:
         given: settings of the problem beside its kind. standardise, pool and label_noise change the data, in this
-            order; hidden_widths are widths without the first and the last, and a weighting "arrival_frequency" stands for pᵢ ∝ 1/τᵢ.
+            order; hidden_widths are widths without the first and the last, and a weighting "arrival_frequency" stands
+            for pᵢ ∝ 1/τᵢ.
         data: the data set.
         parts: samples of every worker.
         seconds: mean compute times τ, `[n]`.

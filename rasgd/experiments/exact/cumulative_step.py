@@ -12,8 +12,8 @@ import pandas as pd
 
 import rasgd
 from rasgd.compute_times import ComputeTimes, checked_times
-from rasgd.experiments.exact.iterates import passed_points
 from rasgd.experiments.build import build_compute_times
+from rasgd.experiments.exact.iterates import passed_points
 from rasgd.theory import step_parameters
 
 TABLES = ("steps", "slopes")
