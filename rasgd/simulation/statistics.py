@@ -95,6 +95,6 @@ def count_vectors(method: Method) -> int:
                 walk(entry)
 
     for name, value in vars(method).items():
-        if name not in ("x", "step_size"):
+        if name not in ("x", "step_size", "compute_times"):
             walk(value)
     return len(found)
