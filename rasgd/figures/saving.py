@@ -40,7 +40,13 @@ class Group(NamedTuple):
     rows: list[list[Cell]]
 
 
-def save_figure(figure, stem: str | Path, drawn: pd.DataFrame, caption: str) -> None:
+def save_figure(
+    figure,
+    stem: str | Path,
+    drawn: pd.DataFrame,
+    caption: str,
+    table: tuple[Sequence[Cell], Sequence[Group]] | None = None,
+) -> None:
     """Writes a figure as .png and .pdf, what it draws as .csv and its caption as .md.
 
     Args:
@@ -48,13 +54,14 @@ def save_figure(figure, stem: str | Path, drawn: pd.DataFrame, caption: str) -> 
         stem: path without an ending.
         drawn: the numbers of the figure.
         caption: plain text.
+        table: header and groups of rows that stand under the caption; None for none.
     """
     # Neither file may hold the date, nor the PNG the version of matplotlib.
     for ending, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         with replacing(f"{stem}{ending}") as temporary:
             figure.savefig(temporary, dpi=RESOLUTION, metadata=metadata)
     save_csv(drawn, f"{stem}.csv")
-    save_text(f"{stem}.md", caption + "\n")
+    save_text(f"{stem}.md", f"{caption}\n" + (f"\n{markdown(*table)}" if table else ""))
 
 
 def save_table(stem: str | Path, header: Sequence[Cell], groups: Sequence[Group], numbers: pd.DataFrame, caption: str):
@@ -125,6 +132,11 @@ def latex(header: Sequence[Cell], groups: Sequence[Group], caption: str) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def restructured(text: str) -> str:
+    """Plain text as reStructuredText, in a template of Jinja as Snakemake's report wants it."""
+    return "".join(f"\\{character}" if character in "\\|*`_{}" else character for character in text)
 
 
 def number_cell(value: float) -> str:

@@ -1,40 +1,44 @@
-"""Draws where constant steps settle: exact floors, simulated ones, what is left of them as the step vanishes."""
+"""Where constant steps settle: exact floors, simulated ones, what is left of them as the step vanishes."""
 
-from pathlib import Path
+from __future__ import annotations
 
 import pandas as pd
 
-from rasgd.experiments.logged import job
-from rasgd.figures import saving, style
+from rasgd.figures import style
+from rasgd.figures.product import Product
 
 
-def draw_stationary_error(path_to_floors: str, path_to_stability: str, caption: str, path_stem: Path) -> None:
-    """Writes the figure: the whole floor beside its part that is no noise, both against the step size.
+def caption(settings: dict) -> str:
+    setting = settings["stationary_error"]
+    problem, runs = setting["problem"], setting["simulated"]
+    return f"""Where constant steps settle on quadratics. Lines: exact theory, averaged over a cycle of arrivals;
+        markers: time averages of runs of {runs["until"]:g} s with 95 % intervals over {len(runs["seeds"])} seeds;
+        dotted: the law as γ → 0, vanilla ASGD's bias ‖∇F(x_p)‖² included; vertical: the largest stable step.
+        Right: the part that is no noise, proportional to γ² for Rescaled ASGD and zero for Minibatch SGD. σ =
+        {problem["noise"]:g}, ζ = {problem["heterogeneity"]:g}, n = {len(setting["compute_times"])}, d =
+        {problem["dim"]}, fixed times from {min(setting["compute_times"]):g} to {max(setting["compute_times"]):g}
+        s; our own setting, not one of the paper's. † minimises another objective."""
 
-    Args:
-        path_to_floors: floors by method and step size.
-        path_to_stability: largest stable steps.
-        caption: plain text.
-        path_stem: of the files to write.
-    """
-    floors = pd.read_parquet(path_to_floors)
-    largest = pd.read_parquet(path_to_stability).groupby("method")["largest_stable_step"].first()
+
+def draw(tables: dict, settings: dict) -> Product:
+    """The whole floor beside its part that is no noise, both against the step size."""
+    floors, stability = (tables["stationary_error"][name] for name in ("floors", "stability"))
+    largest = stability.groupby("method")["largest_stable_step"].first()
     drawn = floors.assign(largest_stable_step=floors["method"].map(largest))
     methods = style.in_order(drawn["method"])
-    with style.settings():
-        figure = style.new_figure(height_inches=2.7)
-        whole, bias = figure.subplots(1, 2)
-        for method in methods:
-            rows = drawn[drawn["method"] == method]
-            draw_floor(whole, method, rows)
-            draw_bias(bias, method, rows)
-        whole.set(ylabel="floor of E‖∇F‖²", title="bias and noise")
-        bias.set(ylabel="‖∇F‖² on the limit cycle", title="bias alone")
-        for axes in (whole, bias):
-            axes.set_xlabel("step size γ")
-            style.log_axes(axes, x=True)
-        figure.legend(handles=legend(methods), loc="outside lower center", ncols=3)
-        saving.save_figure(figure, path_stem, drawn, caption)
+    figure = style.new_figure(height_inches=2.7)
+    whole, bias = figure.subplots(1, 2)
+    for method in methods:
+        rows = drawn[drawn["method"] == method]
+        draw_floor(whole, method, rows)
+        draw_bias(bias, method, rows)
+    whole.set(ylabel="floor of E‖∇F‖²", title="bias and noise")
+    bias.set(ylabel="‖∇F‖² on the limit cycle", title="bias alone")
+    for axes in (whole, bias):
+        axes.set_xlabel("step size γ")
+        style.log_axes(axes, x=True)
+    figure.legend(handles=legend(methods), loc="outside lower center", ncols=3)
+    return Product(drawn, figure)
 
 
 def draw_floor(axes, method: str, rows: pd.DataFrame) -> None:
@@ -77,13 +81,3 @@ def legend(methods: list[str]) -> list:
         Line2D([], [], linestyle=":", linewidth=0.7, label="as γ → 0", **grey),
         Line2D([], [], linewidth=0.6, alpha=0.6, label="largest stable step", **grey),
     ]  # fmt: skip
-
-
-if "snakemake" in globals():
-    with job(snakemake.log[0], "figure_2_stationary_error"):
-        draw_stationary_error(
-            path_to_floors=snakemake.input.floors,
-            path_to_stability=snakemake.input.stability,
-            caption=snakemake.params.caption,
-            path_stem=Path(snakemake.output.png).with_suffix(""),
-        )
