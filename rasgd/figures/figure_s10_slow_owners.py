@@ -63,7 +63,7 @@ def draw_owners(axes, counts: np.ndarray) -> None:
     most = int(counts.max())
     seaborn.heatmap(
         counts.T, mask=counts.T == 0, ax=axes, cmap="Blues", vmin=-0.3 * most, vmax=most, rasterized=False,
-        cbar_kws={"label": "samples", "pad": 0.02, "boundaries": np.linspace(0, most, 65), "ticks": [0, most]},
+        cbar_kws={"pad": 0.03, "fraction": 0.06, "boundaries": np.linspace(0, most, 65), "ticks": [0, most]},
     )  # fmt: skip
     axes.grid(False)
     axes.set(xlabel="worker, fast to slow", ylabel="class", title="samples owned")

@@ -62,27 +62,41 @@ def draw(tables: dict, settings: dict) -> Product:
     titles = {
         "rescaled": ("Rescaled ASGD", r"$T\, n\varepsilon^2/(\Delta L\sigma^2\tau_\mathrm{A})$"),
         "minibatch": ("Minibatch SGD", "T / T(Rescaled ASGD)"),
-        "malenia": (f"Malenia SGD, times {profiles[middle_profile(list(profiles))]}", "T / T(Rescaled ASGD)"),
+        "malenia": (f"Malenia SGD, {profiles[middle_profile(list(profiles))]}", "T / T(Rescaled ASGD)"),
     }
     names = profiles | BATCHES
     figure = style.new_figure(height_inches=5.3)
-    grid = figure.add_gridspec(2, 12, height_ratios=[1.15, 1])
-    for column, panel in enumerate(TIMES):
-        axes = figure.add_subplot(grid[0, 4 * column : 4 * column + 4])
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1.15, 1])
+    for axes, panel in zip(top.subplots(1, len(TIMES)), TIMES, strict=True):
         rows = drawn[drawn["panel"] == panel]
-        draw_panel(axes, rows, names, "target ε, smaller to the right", logarithmic=panel == "rescaled")
+        draw_panel(axes, rows, names, "target ε (smaller →)", logarithmic=panel == "rescaled")
         axes.set(title=style.mathematics(titles[panel][0]), ylabel=titles[panel][1])
-    shared = None
-    for column, (panel, (title, label, form)) in enumerate(EFFECT_PANELS.items()):
-        axes = figure.add_subplot(grid[1, 3 * column : 3 * column + 3], sharey=None if panel == "floor" else shared)
-        shared = shared or axes
+        make_room(axes)
+    panels = bottom.subplots(1, len(EFFECT_PANELS))
+    for axes in panels[1:-1]:
+        axes.sharey(panels[0])
+    for axes, (panel, (title, label, form)) in zip(panels, EFFECT_PANELS.items(), strict=True):
         rows = drawn[(drawn["panel"] == panel) & (drawn["x"] > 0)]  # an axis of logarithms has no room for 0
         lines = {name: style.mathematics(form.format(name)) for name in rows["series"].unique()}
         if panel == "floor":
             lines = {method: METHODS[method].label.removesuffix(" ASGD") for method in lines}
-        draw_panel(axes, rows, lines, "step size γ" if panel == "floor" else "target ε", logarithmic=True)
+        draw_panel(
+            axes,
+            rows,
+            lines,
+            "γ (smaller →)" if panel == "floor" else "target ε (smaller →)",
+            logarithmic=True,
+        )
         axes.set(title=title, ylabel=label)
+    for axes in panels[[0, -1]]:  # the others share the first one's limits
+        make_room(axes)
     return Product(drawn, figure)
+
+
+def make_room(axes) -> None:
+    """Space for the legend above everything that is drawn."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.4 if axes.get_yscale() == "log" else high + 0.4 * (high - low))
 
 
 def draw_panel(axes, rows: pd.DataFrame, names: dict[str, str], axis: str, logarithmic: bool) -> None:
@@ -124,8 +138,6 @@ def draw_panel(axes, rows: pd.DataFrame, names: dict[str, str], axis: str, logar
     axes.xaxis.set_minor_locator(NullLocator())
     axes.invert_xaxis()
     axes.set_xlabel(axis)
-    low, high = axes.get_ylim()  # room for the legend
-    axes.set_ylim(low, high * (high / low) ** 0.35 if logarithmic else high + 0.35 * (high - low))
     axes.legend(loc="upper center", handlelength=1.2, fontsize=6, borderpad=0.1)
 
 

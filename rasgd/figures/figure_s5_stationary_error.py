@@ -6,6 +6,7 @@ import pandas as pd
 
 from rasgd.figures import style
 from rasgd.figures.product import Product
+from rasgd.methods import METHODS
 
 
 def caption(settings: dict) -> str:
@@ -33,6 +34,15 @@ def draw(tables: dict, settings: dict) -> Product:
         draw_floor(whole, method, rows)
         draw_bias(bias, method, rows)
     whole.set(ylabel="floor of E‖∇F‖²", title="bias and noise")
+    without = [
+        METHODS[method].label
+        for method in methods
+        if not (drawn.loc[drawn["method"] == method, "predicted_bias"] > 0).any()
+    ]
+    if without:
+        bias.text(
+            0.98, 0.03, f"{', '.join(without)}: 0", transform=bias.transAxes, ha="right", color=style.GUIDE_COLOUR
+        )
     bias.set(ylabel="‖∇F‖² on the limit cycle", title="bias alone")
     for axes in (whole, bias):
         axes.set_xlabel("step size γ")

@@ -35,7 +35,7 @@ def draw(tables: dict, settings: dict) -> Product:
     tried = {name: hardest(tables[name]["grid"]) for name in grids}
     cells = {name: cell_table(tried[name], grids[name]) for name in grids}
     methods = {name: style.in_order(table["method"]) for name, table in cells.items()}
-    heights = [0.65 + 0.15 * len(names) for names in methods.values()] + [0.8]
+    heights = [0.65 + 0.15 * len(names) for names in methods.values()] + [0.95]
     figure = style.new_figure(height_inches=sum(heights))
     *parts, bottom = figure.subfigures(len(heights), 1, height_ratios=heights)
     for part, (name, table) in zip(parts, cells.items(), strict=True):
@@ -47,7 +47,7 @@ def draw(tables: dict, settings: dict) -> Product:
         panels[0].set_yticks(range(len(methods[name])), map(style.legend_label, methods[name]))
         part.supxlabel("log₂ β, the step per second (β in 1/s)", fontsize=7)
     draw_colour_bar(bottom.subplots(), image)
-    bottom.legend(handles=sign_handles(), loc="outside upper center", ncols=5, columnspacing=1.2, handlelength=1.2)
+    bottom.legend(handles=sign_handles(), loc="outside upper center", ncols=3, columnspacing=1.2, handlelength=1.2)
     drawn = pd.concat([table.assign(experiment=name) for name, table in cells.items()], ignore_index=True)
     return Product(drawn[["experiment", *drawn.columns.drop("experiment")]], figure)
 

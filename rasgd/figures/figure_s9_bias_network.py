@@ -17,8 +17,8 @@ METRICS = {
     "loss_frequency": "Fₚ",
     "grad_norm_sq": "‖∇F‖²",
     "grad_norm_sq_frequency": "‖∇Fₚ‖²",
-    "accuracy_fast_owners": "accuracy, fast owners",
-    "accuracy_slow_owners": "accuracy, slow owners",
+    "accuracy_fast_owners": "accuracy, fast",
+    "accuracy_slow_owners": "accuracy, slow",
 }
 # Panels of the second row: what is drawn with full markers, and with hollow ones.
 RESPONSES = (
