@@ -36,13 +36,14 @@ def toy() -> pd.DataFrame:
         "rescaled": [5, 2.4, 0.98, 0.22, -0.19, -0.42, -0.54, -0.60, -0.64, -0.66],
         "asgd": [5, 1.74, 0.82, 0.56, 0.48, 0.46, 0.455],
     }
-    rows = [("poster", method, 30.0 * index, x) for method, xs in points.items() for index, x in enumerate(xs)]
+    rows = [("poster", method, 30.0 * index, x, np.nan) for method, xs in points.items() for index, x in enumerate(xs)]
     rows += [
-        ("simulation", method, float(time), np.interp(time, 30 * np.arange(len(xs)), xs) + 0.002)
+        ("iterate", method, float(time), np.interp(time, 30 * np.arange(len(xs)), xs) + 0.002, 1.0)
         for method, xs in points.items()
         for time in range(0, 301, 10)
     ]
-    return pd.DataFrame(rows, columns=["source", "method", "time", "x"])
+    table = pd.DataFrame(rows, columns=["source", "method", "time", "x", "at_cycle_end"])
+    return table.assign(curve=table["method"] + "_drawn")
 
 
 def floors() -> pd.DataFrame:
@@ -248,7 +249,9 @@ def from_elsewhere(table: pd.DataFrame) -> pd.Series:
 
 
 def with_theory_by_label(table: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
-    """What theory says of a method follows its label, whatever was run under it."""
+    """What theory says of a method follows its label, whatever was run under it; so does the name of its curve."""
+    if "curve" in table:
+        table = table.assign(curve=table["method"] + "_drawn")
     for column in {"limit", "memory_theory", "idle_theory", "wasted_theory", "weight_error_theory"} & set(table):
         table[column] = table["method"].map(original.groupby("method")[column].first())
     return table
@@ -275,7 +278,7 @@ def vanilla_as_rescaled(products: dict) -> None:
 def inverse_steps(products: dict) -> None:
     """γᵢ ∝ 1/τᵢ: a worker counts by its squared frequency, so the bias of vanilla ASGD is doubled."""
     toy, floors, costs = (products[name] for name in ("figure_3_toy", "figure_s5_stationary_error", "table_1_methods"))
-    own = (toy["method"] == "rescaled") & (toy["source"] == "simulation")
+    own = (toy["method"] == "rescaled") & (toy["source"] == "iterate")
     # (4/5)(x − 4) + (2/5)(x + 3) = 0 with weights (4/5, 1/5)
     toy.loc[own, "x"] = 5 / 3 + (5 - 5 / 3) * np.exp(-toy.loc[own, "time"] / 40)
     own = floors["method"] == "rescaled"

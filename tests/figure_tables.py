@@ -1,18 +1,20 @@
 """Tables as experiments write them, small enough to follow by hand, for every product at the smoke scale's settings."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from rasgd.experiments import build
+from rasgd.experiments import exact as computations
 from rasgd.experiments import settings as experiment
 from rasgd.figures import product, style
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted((ROOT / "config").glob("*/*.yaml"))
+CONFIGS = sorted((ROOT / "config/experiments").glob("*.yaml"))
 SETTINGS = {scale: {path.stem: experiment.read(path, scale) for path in CONFIGS} for scale in experiment.SCALES}
-TRAINED = [name for name, own in SETTINGS["smoke"].items() if "cases" in own]
 PROBLEM = {"kind": "random_quadratic", "dim": 4, "noise": 1.0, "heterogeneity": 0.3, "seed": 0}
 TIMES = np.arange(0.0, 61.0, 5.0)
 SEEDS = (0, 1)
@@ -31,16 +33,20 @@ def drawn(name: str, row: product.Row) -> product.Product:
         return product.module(row.module).draw(tables, {one: SETTINGS["smoke"][one] for one in row.shows})
 
 
-def all_tables() -> dict[str, list[str]]:
-    return {name: list(tables_of(name)) for name in SETTINGS["smoke"]}
+def all_tables() -> dict[str, tuple[str, ...]]:
+    """Names of the tables of every experiment."""
+    return {name: experiment.tables_of(own) for name, own in SETTINGS["smoke"].items()}
 
 
+@cache
 def tables_of(name: str) -> dict[str, pd.DataFrame]:
     """All tables of an experiment with the smoke scale's settings."""
     settings = SETTINGS["smoke"][name]
-    if name in EXACT:
-        return EXACT[name](settings)
-    return trained_tables(settings)
+    if not experiment.is_exact(settings):
+        return trained_tables(settings)
+    if settings["exact"] in EXACT:
+        return EXACT[settings["exact"]](settings)
+    return computations.compute(settings | SHORTER.get(settings["exact"], {}), lambda fraction: None, {})
 
 
 def curves(methods=("rescaled", "asgd"), cases=("one",), targets=(np.nan,), seeds=(0,), until=60.0, **more):
@@ -103,7 +109,7 @@ def trained_tables(settings: dict) -> dict[str, pd.DataFrame]:
         weightings = problem.get("evaluation_weightings", {})
         more = {f"{name}_{key}": 0.5 for key in weightings for name in ("loss", "grad_norm_sq", "accuracy")}
         more |= {f"accuracy_{group}": 0.25 for group in problem.get("evaluation_groups", {})}
-        num_workers = experiment.build_compute_times(own["compute_times"]).num_workers
+        num_workers = build.build_compute_times(own["compute_times"]).num_workers
         shares = np.where(np.arange(num_workers) % 2, 0.5, 1.5) / num_workers  # weight error 1/4 for an even number
         statistics[case] = json.dumps(STATISTICS | {"effective_weights": shares.tolist()})
         more |= {"point_0": 1.0} if problem["kind"] == "quadratic" else {}
@@ -122,7 +128,7 @@ def trained_tables(settings: dict) -> dict[str, pd.DataFrame]:
     tables = {"curves": table, "runs": runs.reset_index(drop=True), "grid": pd.concat(grids, ignore_index=True)}
     if "data" in settings:
         case = experiment.case_settings(settings, next(iter(settings["cases"])))
-        num_workers = experiment.build_compute_times(case["compute_times"]).num_workers
+        num_workers = build.build_compute_times(case["compute_times"]).num_workers
         owned = [(worker, label, 10 * (worker % 10 == label)) for worker in range(num_workers) for label in range(10)]
         tables["partition"] = pd.DataFrame(owned, columns=["worker", "class", "samples"])
     if "recorded" in settings:
@@ -250,11 +256,15 @@ def exact_moments(settings: dict) -> dict[str, pd.DataFrame]:
     }
 
 
+# What makes the other computations short.
+SHORTER = {
+    "cumulative_step": {"slopes": {"from": 6, "until": 18, "schedule_seeds": [1]}},
+}
 EXACT = {
-    "stationary_error": floors_and_stability,
-    "time_to_target": times_to_target,
-    "lower_order": lower_order,
-    "worst_case": chain_times,
-    "small_smoothness": curvature_times,
-    "quadratic_exact": exact_moments,
+    "floors": floors_and_stability,
+    "times": times_to_target,
+    "ratios": lower_order,
+    "chain": chain_times,
+    "curvature": curvature_times,
+    "chosen_steps": exact_moments,
 }

@@ -5,7 +5,7 @@ import pytest
 from figure_tables import PROBLEM, curves
 
 import rasgd
-from rasgd.experiments import settings as experiment
+from rasgd.experiments import build
 from rasgd.experiments.exact import chosen_steps
 
 SETTING = {"compute_times": [1.0, 2.0, 4.0], "cases": {"one": {"problem": PROBLEM | {"noise": 0.0}}}}
@@ -21,7 +21,7 @@ def computed(setting: dict, table) -> dict:
 
 
 def test_exact_curves_and_times_agree_with_a_run_without_noise():
-    problem = experiment.build_problem({"problem": PROBLEM | {"noise": 0.0}}, 3)
+    problem = build.build_problem({"problem": PROBLEM | {"noise": 0.0}}, 3)
     run = rasgd.simulate(problem, "rescaled", [1, 2, 4], 0.05, until=60, eval_every=0.25).metrics
     target = float(run["grad_norm_sq"].iloc[0] / 10)
     table = run.assign(case="one", method="rescaled", target=target, options="{}", step_size=0.05)
@@ -40,6 +40,6 @@ def test_what_is_not_known_has_no_rows():
     made = computed(SETTING, table)
     assert set(made["curves"]["method"]) == set(made["times"]["method"]) == {"rescaled"}
     assert made["times"]["target"].tolist() == [0.5]
-    random = SETTING | {"compute_times": {"kind": "linear", "num_workers": 3, "noisy": True}}
+    random = SETTING | {"compute_times": {"kind": "noisy", "seconds": {"kind": "linear", "num_workers": 3}}}
     assert all(not len(rows) for rows in computed(random, table).values())
     assert list(computed(random, table)["times"]) == ["case", "method", "target", "options", "step_size", "seconds"]

@@ -18,7 +18,7 @@ def toy_points(products: Products, settings: dict) -> list[Evidence]:
     toy = product(products, TOY)
     evidence = []
     for method in settings["methods"]:
-        poster, simulated = (select(toy, source=source, method=method) for source in ("poster", "simulation"))
+        poster, simulated = select(toy, source="poster", method=method), drawn_cycles(toy, method)
         at = np.interp(poster["time"], simulated["time"], simulated["x"], right=np.nan)
         if np.isnan(at).any():
             raise MissingNumbersError(f"the simulation of {method} is shorter than the poster's")
@@ -32,10 +32,15 @@ def toy_end_points(products: Products, settings: dict) -> list[Evidence]:
     spread = max(ends.values()) - min(ends.values())
     evidence = []
     for method, point in ends.items():
-        rows = select(toy, source="simulation", method=method)
+        rows = drawn_cycles(toy, method)
         last = rows.loc[rows["time"].idxmax(), "x"]
         evidence.append(exact(f"{method}: {last:.4g} for {point:.4g}", abs(last - point) / spread, 0.0))
     return evidence
+
+
+def drawn_cycles(toy, method: str):
+    """The method's iterates at the ends of cycles, of the curve that the paper draws."""
+    return select(toy, source="iterate", method=method, curve=f"{method}_drawn", at_cycle_end=1)
 
 
 def settled_bias(products: Products, settings: dict) -> list[Evidence]:

@@ -25,7 +25,7 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "–": "--",
     "…": r"\ldots{}", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "²": "$^2$", "⁰": "$^0$", "ᵢ": "$_i$", "₁": "$_1$",
     "₂": "$_2$", "τ": r"$\tau$", "σ": r"$\sigma$", "ζ": r"$\zeta$", "γ": r"$\gamma$", "β": r"$\beta$", "α": r"$\alpha$",
-    "λ": r"$\lambda$", "á": r"\'a",
+    "λ": r"$\lambda$", "δ": r"$\delta$", "∈": r"$\in$", "á": r"\'a",
     "ε": r"$\varepsilon$", "π": r"$\pi$", "Δ": r"$\Delta$", "∇": r"$\nabla$", "Σ": r"$\sum$", "‖": r"$\|$",
     "−": "$-$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "∞": r"$\infty$", "½": r"$\frac12$",
     "→": r"$\to$", "≠": r"$\ne$", "—": "---", "’": "'", "±": r"$\pm$", "○": r"$\circ$",
@@ -155,10 +155,15 @@ def text_latex(text: str) -> str:
         ValueError: for a character that has no LaTeX form here.
     """
     parts = re.split(r"τ_(A|H|max)", text)  # plain text and the names of compute times in turn
-    parts[0::2] = ["".join(LATEX.get(character, character) for character in part) for part in parts[0::2]]
+    parts[0::2] = ["".join(map(sign_latex, re.findall(".\u0303?", part, re.S))) for part in parts[0::2]]
     parts[1::2] = [rf"$\tau_{{\mathrm{{{name}}}}}$" for name in parts[1::2]]
     result = "".join(parts)
     if not result.isascii():
         unknown = sorted({character for character in result if not character.isascii()})
         raise ValueError(f"no LaTeX form is known of {', '.join(unknown)} in {text!r}")
     return result
+
+
+def sign_latex(sign: str) -> str:
+    """A character as LaTeX, or a letter with a combining tilde behind it."""
+    return rf"$\tilde {sign[0]}$" if len(sign) == 2 else LATEX.get(sign, sign)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,51 +12,18 @@ from rasgd import summaries
 from rasgd.figures import captions, saving, style
 from rasgd.figures.product import Product
 from rasgd.methods import METHODS
+from rasgd.theory import methods as theory
 from rasgd.theory import weights
 
-MEAN_TIME = ("ΔLσ²/(nε²)·τ_A", r"$\Delta L\sigma^2/(n\varepsilon^2)\cdot\tau_A$")
-SLOWEST_TIME = ("ΔLσ²/(nε²)·τ_max", r"$\Delta L\sigma^2/(n\varepsilon^2)\cdot\tau_{\max}$")
-ADAPTIVE = (MEAN_TIME[0] + " to ζ²", MEAN_TIME[1] + r" to $\zeta^2$")
-CONCURRENT = ("ΔL(σ²+ζ²)/(nε²)·τ_max", r"$\Delta L(\sigma^2+\zeta^2)/(n\varepsilon^2)\cdot\tau_{\max}$")
-
-
-class Theory(NamedTuple):
-    """What is known of a method before any run.
-
-    Attributes:
-        leading_term: of its complexity, as the paper's comparison table has it.
-        memory: vectors the server holds beside x, in words.
-        count: the same as a number, from n and the method's options.
-        idle, wasted: whether workers wait and whether gradients are dropped.
-    """
-
-    leading_term: saving.Cell
-    memory: str
-    count: Callable[[int, dict], int]
-    idle: bool
-    wasted: bool
-
-
-NOTHING, ONE = ("0", lambda n, options: 0), ("1", lambda n, options: 1)
-TABLE, QUEUE = ("n", lambda n, options: n), ("n−1", lambda n, options: n - 1)
-TWO_TABLES = ("2n", lambda n, options: 2 * n)
-TABLE_AND_BUFFER = ("n+K", lambda n, options: n + options.get("K", max(2, n // 4)))
-
-THEORY = {
-    "rescaled": Theory(MEAN_TIME, *NOTHING, idle=False, wasted=False),
-    "asgd": Theory(saving.NO_VALUE, *NOTHING, idle=False, wasted=False),
-    "delay_adaptive": Theory(ADAPTIVE, *NOTHING, idle=False, wasted=False),
-    "minibatch": Theory(SLOWEST_TIME, *ONE, idle=True, wasted=False),
-    "malenia": Theory(MEAN_TIME, *TABLE, idle=False, wasted=True),
-    "rennala": Theory(saving.NO_VALUE, *ONE, idle=False, wasted=True),
-    "ringleader": Theory(MEAN_TIME, *TWO_TABLES, idle=False, wasted=False),
-    "ia2sgd": Theory(SLOWEST_TIME, *TABLE, idle=False, wasted=False),
-    "ringmaster": Theory(saving.NO_VALUE, *NOTHING, idle=False, wasted=True),
-    "fedbuff": Theory(saving.NO_VALUE, *ONE, idle=False, wasted=False),
-    "ca2fl": Theory(saving.NO_VALUE, *TABLE_AND_BUFFER, idle=False, wasted=False),
-    "concurrent": Theory(CONCURRENT, *QUEUE, idle=True, wasted=False),
-    "shuffled": Theory(saving.NO_VALUE, *QUEUE, idle=True, wasted=False),
-}
+# Leading terms as a table shows them: Markdown and LaTeX.
+LEADING_TERMS = {
+    theory.mean_time_term: ("ΔLσ²/(nε²)·τ_A", r"$\Delta L\sigma^2/(n\varepsilon^2)\cdot\tau_A$"),
+    theory.slowest_time_term: ("ΔLσ²/(nε²)·τ_max", r"$\Delta L\sigma^2/(n\varepsilon^2)\cdot\tau_{\max}$"),
+    theory.concurrent_term: (
+        "ΔL(σ²+ζ²)/(nε²)·τ_max", r"$\Delta L(\sigma^2+\zeta^2)/(n\varepsilon^2)\cdot\tau_{\max}$"
+    ),
+}  # fmt: skip
+TO_NEIGHBOURHOOD = ("delay_adaptive",)  # whose term is that of the time to a ζ²-neighbourhood, not to any ε
 CASE = "noise_dominated"
 HEADER = [
     "Method",
@@ -105,7 +71,7 @@ def chosen_case(setting: dict) -> str:
 def measurements(run: pd.Series, compute_times: Sequence[float], until: float) -> dict:
     """Theory and measurement of one method, as numbers; nan where there is none."""
     n, method, options = len(compute_times), run["method"], json.loads(run["options"])
-    statistics, theory = json.loads(run["statistics"]), THEORY.get(method)
+    statistics, known = json.loads(run["statistics"]), theory.ROWS.get(method)
     try:
         expected = summaries.weight_error(weights.effective_weights(method, compute_times))
     except ValueError:  # weights that depend on delays have no closed form
@@ -114,11 +80,11 @@ def measurements(run: pd.Series, compute_times: Sequence[float], until: float) -
     return {
         "method": method,
         "right_objective": METHODS[method].right_objective,
-        "memory_theory": theory.count(n, options) if theory else np.nan,
+        "memory_theory": known.memory(n, options) if known else np.nan,
         "memory_measured": statistics["server_vectors"],
-        "idle_theory": theory.idle if theory else np.nan,
+        "idle_theory": known.idles if known else np.nan,
         "idle_measured": sum(statistics["idle_seconds"]) / (n * until),
-        "wasted_theory": theory.wasted if theory else np.nan,
+        "wasted_theory": known.wastes if known else np.nan,
         "wasted_measured": statistics["wasted_gradients"] / max(1, statistics["computed_gradients"]),
         "weight_error_theory": expected,
         "weight_error_measured": summaries.weight_error(measured),
@@ -127,12 +93,11 @@ def measurements(run: pd.Series, compute_times: Sequence[float], until: float) -
 
 
 def row(numbers: dict) -> list[saving.Cell]:
-    theory = THEORY.get(numbers["method"])
-    known = theory is not None
+    known = theory.ROWS.get(numbers["method"])
     return [
         style.legend_label(numbers["method"]),
-        theory.leading_term if known else saving.NO_VALUE,
-        theory.memory if known else saving.NO_VALUE,
+        leading_term(numbers["method"]),
+        f"{numbers['memory_theory']:g}" if known else saving.NO_VALUE,
         f"{numbers['memory_measured']}",
         yes_or_no(numbers["idle_theory"]) if known else saving.NO_VALUE,
         percentage(numbers["idle_measured"]),
@@ -141,6 +106,14 @@ def row(numbers: dict) -> list[saving.Cell]:
         saving.number_cell(numbers["weight_error_theory"]),
         saving.number_cell(numbers["weight_error_measured"]),
     ]
+
+
+def leading_term(method: str) -> saving.Cell:
+    term = theory.ROWS[method].leading_term if method in theory.ROWS else None
+    if term is None:
+        return saving.NO_VALUE
+    addition = (" to ζ²", r" to $\zeta^2$") if method in TO_NEIGHBOURHOOD else ("", "")
+    return tuple(form + more for form, more in zip(LEADING_TERMS[term], addition, strict=True))
 
 
 def yes_or_no(value: bool) -> str:

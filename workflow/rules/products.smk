@@ -48,7 +48,9 @@ def experiment_products(experiment):
 
 
 def experiment_results(experiment):
-    return [path for table in experiments.tables_of(SETTINGS[experiment]) for path in experiment_tables(experiment, table)]
+    return [
+        path for table in experiments.tables_of(SETTINGS[experiment]) for path in experiment_tables(experiment, table)
+    ]
 
 
 # Target → files: figure_1, …, table_s4.
