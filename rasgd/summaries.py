@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rasgd.methods import METHODS
-
 if TYPE_CHECKING:
     import pandas as pd
 
 REPLICA = ["schedule_seed", "seed"]
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 2000
-
-
-def read_tables(paths: Sequence[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Rows of several Parquet files, methods in the order of `METHODS`."""
-    import pandas as pd
-
-    tables = pd.concat([pd.read_parquet(path, columns=columns) for path in paths], ignore_index=True)
-    order = tables["method"].map({method: index for index, method in enumerate(METHODS)})
-    return tables.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
 
 
 def by_replica(rows: pd.DataFrame, value: str, missing: float = np.inf) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ TINY = {
         "methods": dict.fromkeys(set(rasgd.METHODS) - {"rescaled", "asgd", "minibatch"}),  # null removes a method
     },
 }
-TARGETS = ["figure_1", "figure_3"]
+TARGETS = ["figure_3", "figure_s6"]
 
 
 def copy_of_project(copy: Path) -> Path:
@@ -105,14 +105,14 @@ def test_a_finished_project_has_nothing_to_do(project):
 
 def test_changing_one_experiment_reruns_that_experiment_alone(project):
     replace(project / "config/experiments/toy.yaml", "asgd: 0.02", "asgd: 0.03")
-    assert planned(project) == {"toy/asgd", "paper_figures/figure_1_toy.png"}
+    assert planned(project) == {"toy/asgd", "paper_figures/figure_3_toy.png"}
 
 
 def test_touching_one_method_reruns_what_depends_on_it_alone(project):
     with (project / "rasgd/methods/minibatch.py").open("a") as file:
         file.write("\nEXTRA = 1\n")
     plan = planned(project)
-    assert "quadratic/minibatch" in plan and "paper_figures/figure_3_quadratic.png" in plan
+    assert "quadratic/minibatch" in plan and "paper_figures/figure_s6_quadratic.png" in plan
     assert not any(name.startswith("toy/") or name.endswith(("/rescaled", "/asgd", "toy.png")) for name in plan)
 
 
@@ -223,9 +223,9 @@ def test_a_named_target_trains_although_its_committed_files_are_there(tmp_path):
     committed = tmp_path / "paper_figures"
     committed.mkdir()
     for ending in ("png", "pdf", "csv", "md"):
-        (committed / f"figure_1_toy.{ending}").touch()
-    command = [sys.executable, "-m", "snakemake", "figure_1", "--dry-run", "--cores", "1", "--quiet", "rules"]
+        (committed / f"figure_3_toy.{ending}").touch()
+    command = [sys.executable, "-m", "snakemake", "figure_3", "--dry-run", "--cores", "1", "--quiet", "rules"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, timeout=60)
     assert answer.returncode == 0, answer.stderr
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", answer.stdout + answer.stderr, re.M))
-    assert jobs["trajectory"] == "2" and jobs["figure_1_toy"] == "1", answer.stdout + answer.stderr
+    assert jobs["trajectory"] == "2" and jobs["figure_3_toy"] == "1", answer.stdout + answer.stderr

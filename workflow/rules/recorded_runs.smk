@@ -17,7 +17,7 @@ for experiment in [name for name in TRAINED_EXPERIMENTS if "recorded" in SETTING
         params:
             settings=SETTINGS[experiment],
             code=[
-                figure_code("recorded_runs"),
+                script_code("recorded_runs"),
                 provenance.source_hash(SETTINGS[experiment]["recorded"]["method"], "processes"),
             ],
         message:

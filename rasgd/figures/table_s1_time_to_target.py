@@ -1,24 +1,24 @@
-"""Writes how long every method takes to each target on quadratics, with bootstrap intervals over seeds."""
+"""How long every method takes to each target on quadratics, with bootstrap intervals over seeds."""
+
+from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rasgd import summaries
-from rasgd.experiments.logged import job
-from rasgd.figures import saving, style
-from rasgd.figures.exact import ExactCase, exact_cases
+from rasgd.figures import captions, saving, style
+from rasgd.figures.product import Product
 
 REFERENCE = "rescaled"  # the method others are compared with
 SAFE_HORIZON = 2.5  # times the reported time: a shorter horizon favours methods that are fast early
 HEADER = [
     "Method",
     "Own parameters",
-    ("Step size γ", r"Step size $\gamma$"),
-    ("log₂ β", r"$\log_2\beta$"),
+    "Step size γ",
+    "log₂ β",
     "Seconds to target",
     "exact",
     "Over Rescaled ASGD",
@@ -26,38 +26,46 @@ HEADER = [
 ]
 
 
-def tabulate_times(path_to_curves: Sequence[str], quadratics: dict[str, dict], caption: str, path_stem: Path) -> None:
-    """Writes the table, one group of rows per case and target.
+def caption(settings: dict) -> str:
+    setting = settings["quadratic"]
+    return f"""Simulated seconds until E‖∇F‖² averaged over seeds and over the last tenth of elapsed time is at most the
+        target, at the options and step size that are fastest on tuning seeds; in brackets 95 % bootstrap intervals over
+        {captions.num_replicas(setting)} reporting seeds. Exact: from the moments of the same method at the
+        same step, where they are known [derived]. Over Rescaled ASGD: ratio of times, resampling the same seeds for
+        both; beside it τ_max/τ_A, the ratio of the leading terms, for Minibatch SGD where noise dominates.
+        "> horizon": not reached. * step size on the edge of what was tried. ‡ the horizon is less than 2.5 times this
+        time. † minimises another objective. {captions.quadratic_setting(setting)}"""
 
-    Args:
-        path_to_curves: metric rows of the methods.
-        quadratics: by case, its label, problem, compute_times and until, the horizon in seconds.
-        caption: plain text.
-        path_stem: of the files to write.
-    """
-    curves = summaries.read_tables(path_to_curves)
-    tables, groups = [], []
-    for case, exact in exact_cases(quadratics).items():
-        own, mine = quadratics[case], curves[curves["case"] == case]
-        expected = predicted_ratio(own["problem"], own["compute_times"])
-        for target in sorted(mine["target"].unique(), reverse=True):
-            numbers = times_to(mine[mine["target"] == target], target, own["until"], exact, expected)
-            tables.append(numbers)
-            reference = dict(zip(numbers["method"], numbers["time"], strict=True)).get(REFERENCE, np.nan)
-            rows = [row(record, reference) for record in numbers.to_dict("records")]
-            groups.append(saving.Group(f"{own['label']}; E‖∇F‖² ≤ {target:g}", rows))
-    saving.save_table(path_stem, HEADER, groups, pd.concat(tables, ignore_index=True), caption)
+
+def draw(tables: dict, settings: dict) -> Product:
+    """One group of rows per case and target."""
+    setting, curves, exact = settings["quadratic"], tables["quadratic"]["curves"], tables["quadratic_exact"]["times"]
+    labels, seconds = captions.labels(setting), captions.mean_times(setting)
+    numbers, cells, groups = [], [], []
+    for case, own in captions.cases(setting).items():
+        mine, known = curves[curves["case"] == case], exact[exact["case"] == case]
+        expected = predicted_ratio(own["problem"], seconds[case])
+        for target in sorted(mine["target"].dropna().unique(), reverse=True):
+            exact_seconds = known[known["target"] == target].set_index("method")["seconds"]
+            table = times_to(mine[mine["target"] == target], target, own["until"], exact_seconds, expected)
+            numbers.append(table)
+            reference = dict(zip(table["method"], table["time"], strict=True)).get(REFERENCE, np.nan)
+            cells += [row(record, reference) for record in table.to_dict("records")]
+            groups += [f"{labels[case]}; E‖∇F‖² ≤ {target:g}"] * len(table)
+    if not numbers:
+        raise ValueError("table_s1 shows times to targets: a case of quadratic must have targets")
+    return Product(pd.concat(numbers, ignore_index=True), shown=pd.DataFrame(cells, columns=HEADER, index=groups))
 
 
 def times_to(
-    curves: pd.DataFrame, target: float, until: float, exact: ExactCase, expected_ratio: float
+    curves: pd.DataFrame, target: float, until: float, exact: pd.Series, expected_ratio: float
 ) -> pd.DataFrame:
     """One row per method: its choice, its time to the target and the ratio to the reference's, with intervals.
 
     Args:
         curves: metric rows of one case, tuned for the target.
         until: horizon in seconds.
-        exact: knows the exact times of some methods.
+        exact: seconds by method, of those whose exact time is known.
         expected_ratio: of minibatch SGD's time to the reference's.
     """
     methods = style.in_order(curves["method"])
@@ -69,7 +77,6 @@ def times_to(
         samples[method] = summaries.resampled_times(times, values, target)
         low, high = summaries.interval(samples[method])
         choice = mine.iloc[0]
-        options = json.loads(choice["options"])
         rows.append(
             {
                 "case": choice["case"],
@@ -82,7 +89,7 @@ def times_to(
                 "time": time,
                 "time_low": low,
                 "time_high": high,
-                "time_exact": exact.time(method, choice["step_size"], target, options),
+                "time_exact": float(exact.get(method, np.nan)),
                 **ratio(
                     time,
                     samples[method],
@@ -125,7 +132,7 @@ def ratio(
 
 def predicted_ratio(problem: dict, compute_times: Sequence[float]) -> float:
     """τ_max/τ_A, of the leading terms of minibatch SGD and Rescaled ASGD; nan unless noise dominates."""
-    if problem["noise"] <= problem["heterogeneity"]:
+    if problem.get("noise", 0) <= problem.get("heterogeneity", 0):
         return np.nan
     return max(compute_times) / float(np.mean(compute_times))
 
@@ -159,13 +166,3 @@ def with_interval(numbers: dict, name: str, largest: float, form: str) -> str:
     if np.isnan(value):
         return saving.NO_VALUE
     return text(value) if np.isinf(low) else f"{text(value)} [{text(low)}, {text(high)}]"
-
-
-if "snakemake" in globals():
-    with job(snakemake.log[0], "table_2_time_to_target"):
-        tabulate_times(
-            path_to_curves=snakemake.input.curves,
-            quadratics=snakemake.params.quadratics,
-            caption=snakemake.params.caption,
-            path_stem=Path(snakemake.output.csv).with_suffix(""),
-        )

@@ -1,15 +1,16 @@
-"""Writes what real processes did beside what the virtual clock predicts: arrivals, delays, weights, memory."""
+"""What real processes did beside what the virtual clock predicts: arrivals, delays, weights, memory."""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from rasgd import summaries
-from rasgd.experiments.logged import job
-from rasgd.figures import saving, style
+from rasgd.figures import captions, saving, style
+from rasgd.figures.figure_s11_real_processes import emulation
+from rasgd.figures.product import Product
 
 HEADER = [
     "Method",
@@ -27,31 +28,30 @@ HEADER = [
 ]
 
 
-def tabulate_real_processes(
-    path_to_runs: Sequence[str], cases: dict[str, str], until: dict[str, float], caption: str, path_stem: Path
-) -> None:
-    """Writes the table, one group of rows per case.
+def caption(settings: dict) -> str:
+    return f"""What a run on real processes did (real) beside the same run on the virtual clock (virtual). Arrivals: of
+        all workers, per second of compute time; per worker: the smallest and largest ratio of real to virtual. Delay:
+        server updates between the hand-out of a point and its gradient's arrival. Weight error: half the summed
+        absolute difference between the workers' shares in all steps and 1/n; — where steps are not linear in
+        gradients. Memory: the most the server held beside x for one seed, in bytes. On time: share of gradients whose
+        computation ended within its emulated time. {emulation(settings["real_processes"])} One run per method,
+        measured on the machine at hand. † minimises another objective. {captions.OUR_SETTING}"""
 
-    Args:
-        path_to_runs: rows with the statistics of the methods' runs on both backends.
-        cases: their labels.
-        until: their horizons in seconds.
-        caption: plain text.
-        path_stem: of the files to write.
-    """
-    runs = summaries.read_tables(path_to_runs)
+
+def draw(tables: dict, settings: dict) -> Product:
+    """One group of rows per case."""
+    setting, runs = settings["real_processes"], tables["real_processes"]["runs"]
+    until = {case: own["until"] for case, own in captions.cases(setting).items()}
     numbers = pd.DataFrame(
         [
             comparison(case, method, *statistics(runs, case, method), until[case])
-            for case in cases
+            for case in until
             for method in style.in_order(runs["method"])
         ]
     )
-    groups = [
-        saving.Group(label, [row(own) for own in numbers[numbers["case"] == case].to_dict("records")])
-        for case, label in cases.items()
-    ]
-    saving.save_table(path_stem, HEADER, groups, numbers, caption)
+    labels = captions.labels(setting)
+    cells = [row(record) for record in numbers.to_dict("records")]
+    return Product(numbers, shown=pd.DataFrame(cells, columns=HEADER, index=[labels[c] for c in numbers["case"]]))
 
 
 def statistics(runs: pd.DataFrame, case: str, method: str) -> tuple[dict, dict]:
@@ -93,14 +93,3 @@ def row(numbers: dict) -> list[saving.Cell]:
         f"{numbers['server_bytes_real']}",
         f"{100 * numbers['on_time']:.1f} %",
     ]
-
-
-if "snakemake" in globals():
-    with job(snakemake.log[0], "table_5_real_processes"):
-        tabulate_real_processes(
-            path_to_runs=snakemake.input.runs,
-            cases=snakemake.params.cases,
-            until=snakemake.params.until,
-            caption=snakemake.params.caption,
-            path_stem=Path(snakemake.output.csv).with_suffix(""),
-        )
