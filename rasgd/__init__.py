@@ -35,6 +35,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "rasgd.simulation.simulate": ("simulate",),
+    "rasgd.simulation.cumulative_step": ("cumulative_step",),
     "rasgd.simulation.replay": ("replay",),
     "rasgd.trace": ("read_trace", "write_trace"),
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),

@@ -71,13 +71,15 @@ def simulate(
         checkpoint_every: seconds on the wall between checkpoints.
         step_size_decay: {"after": a, "to": b} multiplies γ by a factor that is 1 up to the time a·until and then falls
             linearly to b at `until`; None keeps γ constant.
-        measure_weights: whether to measure effective weights, which takes one more method update per arrival; None
-            stands in their place otherwise.
+        measure_weights: whether to measure effective weights and the total step over time, which takes one more method
+            update per arrival; None stands in their place otherwise.
         method_options: the method's own, such as S, R, K, restart, abort, assignment or weights, where "samples" stands
             for every worker's share of the problem's samples.
 
     Returns:
-        A `Trajectory`. Its statistics: effective_weights `[n]` or None, idle_seconds `[n]`, num_updates,
+        A `Trajectory`. Its statistics: effective_weights `[n]`, total_step `[num_evaluations]` (the sum of all steps up
+        to every evaluation, in units of γ) and step_per_second, all three None where they are not measured;
+        idle_seconds `[n]`, num_updates,
         computed/applied/wasted_gradients, delay_mean, delay_max, delay_histogram (arrivals by delay), arrivals `[n]`,
         server_vectors, server_bytes (of one replica), started_jobs `[n]`, lost_jobs; with real processes also overruns
         `[n]`, compute_seconds `[n]`, lateness_mean_seconds, lateness_max_seconds and faults.
