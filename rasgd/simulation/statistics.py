@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rasgd.instants import latest
 from rasgd.methods.base import Arrival, Method
 
 RECORD_COLUMNS = ("time", "worker", "k", "delay", "duration")  # of every arrival
@@ -67,7 +68,7 @@ def step_statistics(
     units = unit_vectors(group_of[arrivals["worker"]], num_groups)
     rows = zip(units, *(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
     total_step, position = [], 0
-    for end in [*np.searchsorted(arrivals["time"], times, side="right").tolist(), len(arrivals["time"])]:
+    for end in [*np.searchsorted(arrivals["time"], latest(times), side="right").tolist(), len(arrivals["time"])]:
         for unit, worker, delay, time, duration in itertools.islice(rows, end - position):
             while left and left[0][0] <= position:
                 twin.leave(left.popleft()[1])
