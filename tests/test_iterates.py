@@ -11,7 +11,6 @@ from rasgd.experiments.exact import cumulative_step, iterates
 from rasgd.figures import figure_3_toy
 
 CONFIG = Path(__file__).parents[1] / "config" / "experiments"
-FIGURE_1_TIMES = [1, 1, 2, 2, 4, 4, 8, 8, 16, 16]
 
 
 def computed(computation, experiment: str, **changes) -> dict:
