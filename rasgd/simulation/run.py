@@ -105,7 +105,7 @@ class Run:
             self.restore(state)
         for time in evaluation_times(self.until, self.eval_every)[len(self.evaluations) :]:
             self.advance(time)
-            self.evaluations.add(time, self.method.updates, self.method.x)
+            self.evaluations.add(time, self.method.updates, self.method.answer(time))
             self.measure_memory()
             if report is not None:
                 report(time / self.until)
@@ -196,12 +196,12 @@ class Run:
     def trajectory(self, record: bool, measure_weights: bool) -> Trajectory:
         """What came out, as plain numpy."""
         arrivals = {name: np.array(values) for name, values in self.record.items()}
-        columns = self.evaluations.columns()
+        columns, final_points = self.evaluations.columns(), self.method.answer(self.until)
         return Trajectory(
             columns=columns,
-            replicas=self.evaluations.replica_columns(self.method.x),
+            replicas=self.evaluations.replica_columns(final_points),
             statistics=self.statistics(arrivals, measure_weights),
-            final_points=self.method.x.cpu().numpy().copy(),
+            final_points=final_points.cpu().numpy().copy(),
             metadata={
                 "method": short_name(self.method_type),
                 "label": self.method.label,
