@@ -44,7 +44,7 @@ from rasgd.theory.stationary import (
     spectral_radius,
     stationary_error,
 )
-from rasgd.theory.step_sizes import StepParameters, step_parameters
+from rasgd.theory.step_sizes import StepParameters, mean_gathering_time, step_parameters
 from rasgd.theory.synchronous import malenia_round, malenia_twin
 from rasgd.theory.transient import MomentTrajectory, moment_trajectory
 from rasgd.theory.weights import (
@@ -98,6 +98,7 @@ __all__ = [
     "malenia_round",
     "malenia_twin",
     "mean_compute_time",
+    "mean_gathering_time",
     "moment_trajectory",
     "noise_variance_estimate",
     "quadratic_constants",
