@@ -14,6 +14,7 @@ from rasgd.figures.product import Product
 
 AXES = {"published": "mnist", "fine": "mnist_fine"}  # of step sizes → the experiment that tuned on it
 WORST_SHOWN = 30  # times the best score: what scored worse is cut off
+LOWEST_SHOWN = 1 / 16  # of the common axis' smallest step: what the published grid has below is cut off
 
 
 def caption(settings: dict) -> str:
@@ -75,7 +76,8 @@ def tried_steps(tables: dict) -> pd.DataFrame:
 
 def draw_tried(axes, tried: pd.DataFrame, lines: list[variants.Variant]) -> None:
     finite = tried["score"].replace(np.inf, np.nan)
-    shown = tried[finite <= WORST_SHOWN * finite.min()]
+    lowest = tried.loc[tried["step_sizes"] == "fine", "step_per_second"].min() * LOWEST_SHOWN
+    shown = tried[(finite <= WORST_SHOWN * finite.min()) & (tried["step_per_second"] >= lowest)]
     for variant in lines:
         how = variant.line()
         own = variants.rows(shown, variant)
