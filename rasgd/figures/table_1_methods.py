@@ -47,14 +47,14 @@ HEADER = [
 def caption(settings: dict) -> str:
     quadratic, exact = settings["quadratic"], settings["time_to_target"]
     profiles = "; ".join(own["label"] for own in exact["profiles"].values())
-    return f"""The paper's Table 1, with its ticks, beside what is measured. Leading term: of the time to an ε-stationary
-        point, as the paper has it (L′ ≥ L is Ringleader ASGD's own constant; Delay-adaptive ASGD gets only to the level
-        of ζ², and τ_A holds for equal times; IA²SGD: from its literature). Measured/τ_A: exact seconds to ε =
-        {min(exact["epsilons"]):g} times nε²/(ΔLσ²τ_A) at the best step, for compute times {profiles}, on instances
-        adapted to ε; an optimal method has one constant for all profiles, τ_max in place of τ_A shows. Idle: share of
-        worker seconds; vectors: what the server holds beside x; wasted: share of computed gradients; weight error: half
-        the summed absolute difference between the workers' shares in all steps and 1/n; all four as `quadratic`
-        measured them on its case {chosen_case(quadratic)}. † minimises another objective.
+    return f"""The paper's Table 1, with its ticks, beside what is measured. Leading term: of the time to an
+        ε-stationary point, as the paper has it (L′ ≥ L is Ringleader ASGD's own constant; Delay-adaptive ASGD gets
+        only to the level of ζ², and τ_A holds for equal times; IA²SGD: from its literature). Measured/τ_A: exact
+        seconds to ε = {min(exact["epsilons"]):g} times nε²/(ΔLσ²τ_A) at the best step, for compute times {profiles},
+        on instances adapted to ε; an optimal method has one constant for all profiles, τ_max in place of τ_A shows.
+        Idle: share of worker seconds; vectors: what the server holds beside x; wasted: share of computed gradients;
+        weight error: half the summed absolute difference between the workers' shares in all steps and 1/n; all four
+        as `quadratic` measured them on its case {chosen_case(quadratic)}. † minimises another objective.
         {captions.quadratic_setting(quadratic)}"""
 
 
