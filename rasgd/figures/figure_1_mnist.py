@@ -61,6 +61,7 @@ def draw(tables: dict, settings: dict) -> Product:
                 markerfacecolor="none", zorder=5,
             )  # fmt: skip
         style.log_axes(axes)
+        axes.locator_params(axis="x", nbins=4)
         axes.set(title=title, xlabel="simulated time (s)", xlim=(0, 1.02 * setting["until"]))
     panels[0].set_ylabel("training loss")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
