@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from test_workflow import ROOT, copy_of_project, snakemake
+from test_workflow import ROOT, copy_of_project, replace, snakemake
 
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md"))])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.S | re.M)
@@ -44,7 +44,7 @@ def test_every_file_and_make_target_that_a_page_names_exists(page):
     for link in re.findall(r"\]\((?![a-z]+:|#)([^)#]+)", text):
         assert (page.parent / link).exists(), link
     for path in re.findall(r"`((?:rasgd|config|workflow|tests|bench|docs)/[\w/]*(?:\w\.\w+|/))`", text):
-        example = re.search(r"heavy_ball|/small\.yaml", path)
+        example = re.search(r"/(heavy_ball|robust|small)\.", path)  # what a how-to makes
         assert example or (ROOT / path).exists(), path
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"(?<![a-z])make ([a-z]+)`", text)) <= targets
@@ -88,3 +88,30 @@ def test_the_documented_experiment_is_found_trained_and_lies_where_the_page_says
         assert all((project / path).is_file() for path in tables.values())
         assert set(pd.read_parquet(project / tables["runs"])["seed"]) == {0, 1, 2, 3}
     assert (project / "results/smoke/tracking/small.json").is_file()
+
+
+def test_the_documented_law_and_problem_join_experiments_with_a_file_and_a_row(tmp_path):
+    project = copy_of_project(tmp_path / "rasgd")
+    law, problem = (ROOT / f"docs/{name}.md" for name in ("adding_compute_times", "adding_a_problem"))
+    source = blocks(law, "python")[0].split("\n\n\n", 1)[1]  # without its imports, which the module has
+    with (project / "rasgd/compute_times.py").open("a") as module:
+        module.write(f"\n\n{source}")
+    (project / "rasgd/problems/robust.py").write_text(blocks(problem, "python")[0])
+    tables = project / "rasgd/experiments/build.py"
+    for page, table in (
+        (law, "COMPUTE_TIMES: dict[str, Callable[..., compute_times.ComputeTimes]]"),
+        (problem, "PROBLEMS"),
+    ):
+        (row,) = re.findall(r'`("\w+": [^`]+)`', page.read_text())
+        replace(tables, f"\n{table} = {{\n", f"\n{table} = {{\n    {row},\n")
+    settings = yaml.safe_load(blocks(ROOT / "docs/adding_an_experiment.md", "yaml")[0])
+    settings["methods"] = {"rescaled": {}}
+    settings["problem"] = {"kind": "robust", "centres": [[0, 1], [2, 3], [4, 5], [6, 7]], "noise_std": 0.1}
+    settings["cases"]["fixed"]["compute_times"] = {"kind": "uniform", "seconds": [1, 1, 2, 4], "spread": 0.2}
+    (project / "config/experiments/small.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
+    done = snakemake(project, "results/smoke/small/rescaled/runs.parquet")
+    assert done.returncode == 0, done.stderr
+    settings["cases"]["fixed"]["compute_times"]["spreads"] = 0.2
+    (project / "config/experiments/small.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
+    refused = snakemake(project, "small", "--dry-run")
+    assert "spread" in refused.stderr.strip().splitlines()[-1], "its keys are those of its constructor"
