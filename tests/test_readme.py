@@ -10,6 +10,13 @@ README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
 
 
+def test_the_academic_twin_is_the_one_that_is_tested():
+    twin = (ROOT / "tests/academic_twin.py").read_text()
+    shown = next(code for language, code in BLOCKS if language == "python" and "def rescaled_asgd" in code)
+    assert shown.strip() == twin.split('"""\n', 1)[1].strip()
+    assert len(shown.splitlines()) <= 40
+
+
 def test_the_first_example_runs_and_its_comments_are_true():
     example = next(code for language, code in BLOCKS if language == "python")
     names = {}
