@@ -192,6 +192,38 @@ def test_a_run_killed_at_any_moment_finishes_with_the_same_files(project, finish
             assert (project / file).read_bytes() == (finished / file).read_bytes(), file
 
 
+def test_a_run_says_at_its_end_what_it_made_and_where(project):
+    products = project / "results/smoke/paper_figures"
+    names = sorted(path.stem for path in products.glob("*.csv") if not path.stem.endswith("_by_seed"))
+    for path in products.glob("*.csv"):
+        path.unlink()
+    result = snakemake(project, *TARGETS)
+    assert result.returncode == 0, result.stderr
+    (made,) = [line for line in result.stderr.splitlines() if line.startswith("Made in ")]
+    assert made == f"Made in results/smoke/paper_figures/: {', '.join(names)}."
+    assert re.search(r"^Finished in \d+ s\.$", result.stderr, re.M)
+    assert "input:" not in result.stderr and "reason:" not in result.stderr.lower()
+
+
+def test_judging_the_claims_in_a_fresh_clone_trains_nothing(tmp_path):
+    for name in ("Snakefile", "config", "workflow", "rasgd", "profiles", "environment.yml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "paper_figures", tmp_path / "paper_figures")
+    recipe = subprocess.run(["make", "--dry-run", "verify"], cwd=ROOT, capture_output=True, text=True).stdout
+    (line,) = [line for line in recipe.splitlines() if " snakemake " in line]
+    arguments = line.split(" snakemake ")[1].split()
+    answer = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 0, answer.stderr
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", answer.stdout + answer.stderr, re.M))
+    assert set(jobs) <= {"claims", "verify", "total"} and "verify" in jobs
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "message"),
     [
