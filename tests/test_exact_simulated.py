@@ -58,7 +58,9 @@ def problem(noise_std=0.0, shared=True, seed=0):
     """Three dimensions, eigenvalues of all Aᵢ in [.5, 2]; one basis for all, or one for each."""
     rng = np.random.default_rng(seed)
     bases = [np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in TIMES]
-    A = np.array([basis @ np.diag(rng.uniform(0.5, 2.0, 3)) @ basis.T for basis in (bases[:1] * 6 if shared else bases)])
+    A = np.array(
+        [basis @ np.diag(rng.uniform(0.5, 2.0, 3)) @ basis.T for basis in (bases[:1] * 6 if shared else bases)]
+    )
     return rasgd.Quadratic(A, rng.normal(size=(6, 3)), noise_std, rng.normal(size=3))
 
 
@@ -101,7 +103,9 @@ def test_floors_lie_within_the_intervals_of_noisy_runs(method, options):
     step = 0.3 * exact.largest_stable_step(dynamics)
     settled = rasgd.Quadratic(given.A, given.b, 0.5, exact.stationary_error(dynamics, step).mean_point)
     until = 150 * max(TIMES)
-    run = rasgd.simulate(settled, method, TIMES, step, seed=range(seeds), until=until, eval_every=1.0, **options).metrics
+    run = rasgd.simulate(
+        settled, method, TIMES, step, seed=range(seeds), until=until, eval_every=1.0, **options
+    ).metrics
     averages = run[run["time"] >= until / 5].groupby("seed")["grad_norm_sq"].mean()
     # Of seventeen methods one misses by chance once in fifty changes of the draws.
     width = students_t.ppf(1 - 1e-3 / 2, seeds - 1) * averages.std() / np.sqrt(seeds)

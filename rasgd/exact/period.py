@@ -23,7 +23,8 @@ from rasgd.exact.running import Running, Seen, Setting
 from rasgd.methods import check_options, find
 from rasgd.methods.base import Method
 
-MAX_ARRIVALS = 100_000  # after which a repetition is no longer looked for
+MAX_ARRIVALS = 200_000  # after which a repetition is no longer looked for
+_MAX_CANDIDATES = 24  # whose maps may differ before a repetition is no longer looked for
 _LARGEST_DENOMINATOR = 1_000_000
 
 
@@ -93,12 +94,17 @@ def repetitions(setting: Setting, max_arrivals: int = MAX_ARRIVALS) -> Iterator[
     refusal = (
         f"compute_times must make {setting.method.label} repeat itself within {max_arrivals} arrivals for exact theory"
     )
-    if expected > max_arrivals // 2:
-        raise ValueError(f"{refusal}, but all workers meet only after {expected} arrivals; round the times")
-    probe, log, wanted = Probe(setting), Log(), 4 * expected
+    if 4 * expected > max_arrivals:  # the first cycle is another, and all must be seen twice
+        raise ValueError(f"{refusal}, but all workers meet only after {expected}; round the times")
+    probe, log, wanted, refused = Probe(setting), Log(), 4 * expected, set()
     while True:
         probe.extend(log, min(wanted, max_arrivals))
-        yield from log.repetitions()
+        for candidate in log.repetitions():
+            if candidate not in refused:
+                yield candidate
+                refused.add(candidate)
+            if len(refused) == _MAX_CANDIDATES:
+                raise ValueError(f"{refusal}, but its steps differ where its jobs repeat")
         if wanted >= max_arrivals:
             raise ValueError(f"{refusal}, got no repetition")
         wanted *= 2

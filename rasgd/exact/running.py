@@ -1,22 +1,21 @@
 """A method at work on fixed compute times, whose tensors can be looked at and replaced between two arrivals.
 
-The real method object, the real desk and the real simulator, in whole ticks of a common unit of all compute times, so
-that times which tie on paper tie here.
+The method object and the desk are those of every run. Only the clock is another: it counts whole ticks of a common unit
+of all compute times, so that exactly those arrivals tie that tie on paper, however long the run.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 from math import inf
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rasgd.backends.base import Desk
-from rasgd.backends.simulator import Simulator
-from rasgd.compute_times import FixedTimes
+from rasgd.backends.base import Backend, Desk, Finished, StartedJob
 from rasgd.methods.base import Arrival, Method
 
 
@@ -43,6 +42,33 @@ class Seen(NamedTuple):
     updated: bool
 
 
+class Ticks(Backend):
+    """The simulator's order of events, in whole ticks: arrivals of one tick come in increasing worker index."""
+
+    def __init__(self, ticks: tuple[int, ...], gradient: Callable[[int, Tensor], Tensor]):
+        self.ticks = ticks  # per gradient of every worker
+        self.gradient = gradient
+        self.events = []  # heap of (tick of arrival, worker, k)
+        self.jobs: list[tuple[int, Tensor] | None] = [None] * len(ticks)  # (k, point) in progress
+
+    def begin(self, job: StartedJob) -> None:
+        self.jobs[job.worker] = (job.k, job.point)
+        heappush(self.events, (job.start + self.ticks[job.worker], job.worker, job.k))
+
+    def abort(self, worker: int) -> None:
+        self.jobs[worker] = None
+
+    def next_finished(self, until: float) -> Finished | None:
+        while self.events and self.events[0][0] <= until:
+            tick, worker, k = heappop(self.events)
+            job = self.jobs[worker]
+            if job is None or job[0] != k:
+                continue  # aborted
+            self.jobs[worker] = None
+            return Finished(worker, k, self.gradient(worker, job[1]), tick, self.ticks[worker])
+        return None
+
+
 class Running:
     """A method from time 0 on.
 
@@ -54,18 +80,13 @@ class Running:
     """
 
     def __init__(self, setting: Setting, x0: Tensor, step_size: Tensor, gradient: Callable[[int, Tensor], Tensor]):
-        self.setting, self.num_workers, self.local_gradient = setting, setting.num_workers, gradient
-        seconds = list(setting.seconds)
+        self.setting, seconds = setting, list(setting.seconds)
         self.method = setting.method(
-            x0, step_size, self.num_workers, compute_times=seconds, generator=None, **dict(setting.options)
+            x0, step_size, setting.num_workers, compute_times=seconds, generator=None, **dict(setting.options)
         )
-        self.clock = Simulator(self, FixedTimes(setting.ticks), lambda worker, k: None)
-        self.desk = Desk(self.clock, self.num_workers)
-        self.desk.issue(self.method.start(), self.method.x, 0, 0.0)
-
-    def gradient(self, worker: int, point: Tensor, sample: None) -> Tensor:
-        """What the simulator asks of a problem."""
-        return self.local_gradient(worker, point)
+        self.clock = Ticks(setting.ticks, gradient)
+        self.desk = Desk(self.clock, setting.num_workers)
+        self.desk.issue(self.method.start(), self.method.x, 0, 0)
 
     def receive(self, until: float = inf) -> Seen | None:
         """Lets the next gradient arrive, if it does so at or before tick `until`."""
@@ -77,7 +98,7 @@ class Running:
         delay = self.desk.finish(worker, updates, finished.time)
         arrival = Arrival(worker, finished.gradient, delay, finished.time * unit, finished.duration * unit)
         self.desk.issue(method.receive(arrival), method.x, method.updates, finished.time)
-        return Seen(int(finished.time), worker, delay, method.updates > updates)
+        return Seen(finished.time, worker, delay, method.updates > updates)
 
     def desk_key(self, tick: int) -> int:
         """A number that is equal when the desk's books are: what is left of every job, and how old its point is."""
