@@ -49,7 +49,7 @@ class QuadraticInstance:
 
     def to_points(self, coordinates: np.ndarray) -> np.ndarray:
         """Return points [..., d] from coordinates [..., modes, r] relative to the minimiser."""
-        flat = coordinates.reshape(*coordinates.shape[:-2], -1)
+        flat = coordinates.reshape(*coordinates.shape[:-2], len(self.minimiser))
         return self.minimiser + flat @ self.basis.T
 
     def to_covariance(self, blocks: np.ndarray) -> np.ndarray:
