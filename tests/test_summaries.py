@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import rasgd
 from rasgd import summaries
 from rasgd.experiments import build
-from rasgd.experiments.tuning import time_to_target
 from rasgd.figures.exact import exact_case
+from rasgd.summaries import time_to_target
 
 
 def test_a_diverged_replica_counts_as_the_worst_from_then_on():

@@ -267,7 +267,7 @@ def check(config: dict, name: str) -> None:
         partition_settings(config)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    if "grid" in config["step_sizes"]:
+    if config["step_sizes"].keys() & {"grid", "values"}:
         check_seeds_differ(config, name)
     fixed = config["step_sizes"].get("fixed")
     if fixed is not None and set(fixed) != set(config["methods"]):

@@ -8,10 +8,10 @@ import pandas as pd
 
 from rasgd import summaries
 from rasgd.experiments.logged import job
-from rasgd.experiments.tuning import trailing_mean
 from rasgd.figures import saving, style
 from rasgd.figures.exact import ExactCase, exact_cases
 from rasgd.methods import METHODS
+from rasgd.summaries import trailing_mean
 
 EXACT = {"color": "0.75", "linewidth": 3.4, "solid_capstyle": "round", "zorder": 1.5}  # a halo around what it predicts
 NUM_TIMES = 80  # evenly spread on the logarithmic axis
