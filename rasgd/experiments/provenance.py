@@ -23,6 +23,7 @@ SILENT = (
     "simulation.status",
     "simulation.checkpoint",
     "simulation.fingerprint",
+    "data.sources",  # of which only files with the right SHA-256 come
     "experiments.progress",
     "experiments.logged",
     "experiments.kinds",

@@ -353,7 +353,7 @@ def training_settings(config: dict, method: str) -> dict:
         case: {key: value for key, value in own.items() if key != "label"} for case, own in config["cases"].items()
     }
     if "fixed" in config["step_sizes"]:
-        settings["step_sizes"] = {"fixed": {method: config["step_sizes"]["fixed"][method]}}
+        settings["step_sizes"] = config["step_sizes"] | {"fixed": {method: config["step_sizes"]["fixed"][method]}}
     return settings
 
 

@@ -39,13 +39,13 @@ class Rows(NamedTuple):
     replicas: pd.DataFrame
 
 
-# Rows of runs in a role (tuning or reporting), from its name, the backend, the method's options, step sizes, the schedule
-# seed, seeds, and whom to tell the fraction done.
+# Rows of runs in a role (tuning or reporting), from its name, the backend, the method's options, step sizes, the
+# schedule's seed, seeds, and whom to tell the fraction done.
 Runs = Callable[[str, str, dict, list[float], int, list[int], Callable[[float], None]], Rows]
 
 
 class Choice(NamedTuple):
-    """What is reported for a target: options, step size, its log₂ β, whether it stands on the edge of what was tried."""
+    """What is reported for a target; on_edge: its step size stands on the edge of what was tried."""
 
     target: float
     options: dict

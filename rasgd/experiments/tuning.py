@@ -51,7 +51,7 @@ def step_size_of(value: float, parameterisation: str, method: str, times: Comput
 
     Args:
         value: what settings list.
-        parameterisation: "step_size", or "paper": γ of eq. (2) where the method's steps follow it, γᵢ = γτᵢτ_H/(nτ_max),
+        parameterisation: "step_size", or "paper": γ of γᵢ = γτᵢτ_H/(nτ_max) where the method's steps follow eq. (2),
             and γ per server update of any other method.
         method: short name.
         times: of the case.
