@@ -20,7 +20,7 @@ def honest() -> dict[str, pd.DataFrame]:
         "figure_s5_stationary_error": floors(),
         "figure_s6_quadratic_by_seed": levels(),
         "figure_s4_time_to_target": times_and_effects(),
-        "figure_5_mnist_by_seed": losses(),
+        "figure_1_mnist_by_seed": losses(),
         "figure_s10_slow_owners_by_seed": accuracies(),
         "figure_s8_nonconvex_by_seed": gradients(),
         "figure_s9_bias_network_by_seed": network_losses(),
@@ -286,7 +286,7 @@ def inverse_steps(products: dict) -> None:
     for column in ("measured", "low", "high"):
         floors.loc[own, column] += 0.2
     costs.loc[costs["method"] == "rescaled", "weight_error_measured"] = 0.45
-    losses, accuracies = products["figure_5_mnist_by_seed"], products["figure_s10_slow_owners_by_seed"]
+    losses, accuracies = products["figure_1_mnist_by_seed"], products["figure_s10_slow_owners_by_seed"]
     losses.loc[losses["method"] == "rescaled", "loss"] *= 5
     accuracies.loc[accuracies["method"] == "rescaled", "accuracy_slow"] -= 0.65
     gradients, network = products["figure_s8_nonconvex_by_seed"], products["figure_s9_bias_network_by_seed"]

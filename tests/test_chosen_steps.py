@@ -28,7 +28,7 @@ def test_exact_curves_and_times_agree_with_a_run_without_noise():
     made = computed(SETTING, table)
     # The same sums in another order: relative rounding errors of 1e-16 grow by the number of updates, below 1e4.
     np.testing.assert_allclose(made["curves"]["grad_norm_sq"], run["grad_norm_sq"], rtol=1e-9)
-    from rasgd.experiments.tuning import time_to_target
+    from rasgd.summaries import time_to_target
 
     simulated = time_to_target(run["time"].to_numpy(), run["grad_norm_sq"].to_numpy(), target)
     # The run is looked at every 0.25 s, and its mean over the last tenth holds one value more or less.

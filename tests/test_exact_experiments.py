@@ -67,8 +67,8 @@ def test_a_computation_is_given_what_its_settings_read(monkeypatch):
 @pytest.mark.parametrize(
     ("reads", "message"),
     [
-        ({"toys": ["runs"]}, "reads must name trained experiments .*toy.*, got 'toys'"),
-        ({"toy": ["run"]}, "reads.toy must name tables curves, runs, grid, got 'run'"),
+        ({"toy": ["iterates"]}, "reads must name trained experiments .*quadratic.*, got 'toy'"),
+        ({"quadratic": ["run"]}, "reads.quadratic must name tables curves, runs, grid, got 'run'"),
     ],
 )
 def test_what_is_read_and_not_there_is_refused(reads, message):

@@ -178,11 +178,12 @@ def test_every_kind_of_compute_times_is_a_law_and_random_ones_say_so():
         "linear": {"num_workers": 3},
         "square_root": {"num_workers": 3},
         "two_speed": {"num_fast": 1, "num_slow": 2},
+        "permuted": {"times": [1.0, 2.0, 4.0]},
     }
     for kind in build.COMPUTE_TIMES:
         law = build.build_compute_times({"kind": kind, **given.get(kind, {"seconds": [1.0, 2.0, 4.0]})})
         assert isinstance(law, rasgd.ComputeTimes) and law.num_workers == 3
-        durations = {law.seeded(seed).duration(2, 0, 0.0) for seed in range(3)}
+        durations = {law.seeded(seed).duration(2, 0, 0.0) for seed in range(9)}
         assert build.is_random(law) == (len(durations) > 1)
 
 

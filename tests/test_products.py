@@ -187,7 +187,7 @@ def test_figures_are_drawn_whatever_backend_the_surroundings_name(backend, tmp_p
         from figure_tables import SETTINGS, tables_of
         from rasgd.figures import product
         tables = {"mnist": tables_of("mnist")}
-        product.make("figure_5_mnist", tables, SETTINGS["smoke"], Path(sys.argv[1]), "A caption.")
+        product.make("figure_1_mnist", tables, SETTINGS["smoke"], Path(sys.argv[1]), "A caption.")
     """
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     done = subprocess.run(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rasgd import summaries
-from rasgd.experiments.tuning import time_to_target
+from rasgd.summaries import time_to_target
 
 
 def test_a_diverged_replica_counts_as_the_worst_from_then_on():
@@ -30,11 +30,27 @@ def test_bands_have_the_same_times_for_every_method():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.floats(0, 1))
-def test_the_time_to_a_target_is_that_of_tuning(values, target):
+def test_times_to_a_target_are_found_column_by_column(values, target):
     times = np.arange(len(values)) * 3.0
-    values = np.array(values)
-    ours = summaries.first_times(times, values[:, None], target)[0]
-    assert ours == time_to_target(times, values, target)
+    columns = np.stack([values, values[::-1], np.zeros(len(values))], axis=1)
+    alone = [time_to_target(times, column, target) for column in columns.T]
+    assert time_to_target(times, columns, target).tolist() == alone and alone[-1] == 0.0
+
+
+def test_the_first_time_below_skips_what_is_no_number():
+    times = np.array([0.0, 1.0, 2.0, 3.0])
+    assert summaries.first_time_below(times, np.array([5.0, np.nan, 2.0, 1.0]), 2.0) == 2.0
+    assert summaries.first_time_below(times, np.full(4, np.nan), 2.0) == np.inf
+
+
+def test_an_interval_of_the_mean_is_student_s():
+    from scipy.stats import ttest_1samp
+
+    values = np.random.default_rng(0).normal(size=(2, 7))
+    mean, width = summaries.t_interval(values)
+    for row, centre, half in zip(values, mean, width, strict=True):
+        low, high = ttest_1samp(row, 0).confidence_interval(0.95)
+        np.testing.assert_allclose((centre - half, centre + half), (low, high), rtol=1e-12)
 
 
 def test_resampling_pairs_the_seeds_of_two_methods():

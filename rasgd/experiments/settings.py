@@ -255,7 +255,8 @@ def check(config: dict, name: str) -> None:
                     f"got {len(seeds)} for {len(schedules)}"
                 )
         for method in config["methods"]:
-            check_method(method, method_options(config, method, times.num_workers), times.num_workers, where)
+            for line in method_lines(config, method):
+                check_method(method, method_options(line, times.num_workers), times.num_workers, where)
     for backend, options in config["backends"].items():
         try:
             check_options(backend, options)
@@ -267,7 +268,7 @@ def check(config: dict, name: str) -> None:
         partition_settings(config)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    if "grid" in config["step_sizes"]:
+    if config["step_sizes"].keys() & {"grid", "values"}:
         check_seeds_differ(config, name)
     fixed = config["step_sizes"].get("fixed")
     if fixed is not None and set(fixed) != set(config["methods"]):
@@ -353,7 +354,7 @@ def training_settings(config: dict, method: str) -> dict:
         case: {key: value for key, value in own.items() if key != "label"} for case, own in config["cases"].items()
     }
     if "fixed" in config["step_sizes"]:
-        settings["step_sizes"] = {"fixed": {method: config["step_sizes"]["fixed"][method]}}
+        settings["step_sizes"] = config["step_sizes"] | {"fixed": {method: config["step_sizes"]["fixed"][method]}}
     return settings
 
 
@@ -395,12 +396,17 @@ def case_settings(config: dict, case: str) -> dict:
     return lay_over(shared, config["cases"][case])
 
 
-def method_options(config: dict, method: str, num_workers: int) -> list[dict]:
-    """All combinations of the values that the experiment tries for the method's own parameters.
+def method_lines(config: dict, method: str) -> list[dict]:
+    """What is tried for the method's own parameters: one mapping, or several that are tuned and shown apart."""
+    given = config["methods"][method] or {}
+    return given if isinstance(given, list) else [given]
+
+
+def method_options(given: dict, num_workers: int) -> list[dict]:
+    """All combinations of the values that are tried for a method's own parameters.
 
     A value may be written in terms of n: "n", "n/4", "4n" (rounded down, at least 1).
     """
-    given = config["methods"][method] or {}
     names = list(given)
     values = [
         [in_workers(entry, num_workers) for entry in (value if isinstance(value, list) else [value])]

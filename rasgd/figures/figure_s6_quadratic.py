@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from rasgd import summaries
-from rasgd.experiments.tuning import trailing_mean
 from rasgd.figures import captions, style
 from rasgd.figures.product import Product
 from rasgd.methods import METHODS
+from rasgd.summaries import trailing_mean
 
 REFERENCE = "rescaled"  # drawn in every panel, on top
 EXACT = {"color": "0.75", "linewidth": 3.4, "solid_capstyle": "round", "zorder": 1.5}  # a halo around what it predicts

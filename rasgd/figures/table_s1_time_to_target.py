@@ -73,7 +73,7 @@ def times_to(
     for method in [*[m for m in methods if m == REFERENCE], *[m for m in methods if m != REFERENCE]]:
         mine = curves[curves["method"] == method]
         times, values = summaries.by_replica(mine, "grad_norm_sq")
-        time = float(summaries.first_times(times, values.mean(axis=1, keepdims=True), target)[0])
+        time = float(summaries.time_to_target(times, values.mean(axis=1), target))
         samples[method] = summaries.resampled_times(times, values, target)
         low, high = summaries.interval(samples[method])
         choice = mine.iloc[0]

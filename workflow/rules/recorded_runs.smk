@@ -18,7 +18,7 @@ for experiment in [name for name in TRAINED_EXPERIMENTS if "recorded" in SETTING
             settings=SETTINGS[experiment],
             code=[
                 script_code("recorded_runs"),
-                provenance.source_hash(SETTINGS[experiment]["recorded"]["method"], "processes"),
+                source_hashes(experiment, SETTINGS[experiment]["recorded"]["method"]),
             ],
         message:
             f"Recording real workers of {experiment}, and killing some"

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as students_t
 
 from rasgd.problems.quadratic import Quadratic, random_quadratic
 from rasgd.simulation.simulate import simulate
+from rasgd.summaries import t_interval
 from rasgd.theory import stationary, weights
 from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance
 
@@ -76,16 +76,15 @@ def simulated_floors(problem: Quadratic, times: list[float], method: str, larges
         eval_every=runs["eval_every"],
     )  # fmt: skip
     late = result.metrics[result.metrics["time"] >= SKIPPED * runs["until"]]
-    by_seed = late.groupby(["step_size", "seed"])["grad_norm_sq"].mean().groupby("step_size")
-    count = len(runs["seeds"])
-    measured, width = by_seed.mean(), students_t.ppf(0.975, count - 1) * by_seed.std() / np.sqrt(count)
+    by_seed = late.groupby(["step_size", "seed"])["grad_norm_sq"].mean().unstack("seed")
+    measured, width = t_interval(by_seed.to_numpy())
     return pd.DataFrame(
         {
             "relative_step": np.sort(relative),
-            "measured": measured.to_numpy(),
-            "low": (measured - width).to_numpy(),
-            "high": (measured + width).to_numpy(),
-            "replicas": count,
+            "measured": measured,
+            "low": measured - width,
+            "high": measured + width,
+            "replicas": len(runs["seeds"]),
         }
     )
 
