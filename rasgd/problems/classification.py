@@ -156,7 +156,8 @@ class Classification(Problem):
         if sample is None:
             inputs, labels = self.whole_parts[worker]
         else:
-            inputs, labels = self.inputs[sample], self.labels[sample]
+            inputs = self.inputs.index_select(0, sample.flatten()).view(*sample.shape, -1)
+            labels = self.labels[sample]
             copies = len(x) // len(sample)
             if copies > 1:  # step sizes share the samples of a seed
                 inputs = inputs.expand(copies, -1, -1, -1).flatten(0, 1)  # half the time of `repeat`
