@@ -45,13 +45,13 @@ def test_a_module_and_a_row_make_a_figure(project):
     (project / "rasgd/figures/figure_s99_ends.py").write_text(MODULE)
     with (project / "config/products.yaml").open("a") as rows:
         rows.write(ROW)
+    assert {"figure_s99_ends", "figure_3_toy", "track"} <= set(planned(project, "toy"))
     done = snakemake(project, "figure_s99")
     assert done.returncode == 0, done.stderr
     made = project / "results/smoke/paper_figures"
     assert list(pd.read_csv(made / "figure_s99_ends.csv")) == ["curve", "limit"]
     assert (made / "figure_s99_ends.md").read_text() == "Figure S99: Ends of The paper's toy example. Scale: smoke.\n"
     assert (made / "figure_s99_ends.png").is_file() and (made / "figure_s99_ends.pdf").is_file()
-    assert {"figure_s99_ends", "figure_3_toy", "track"} <= set(planned(project, "toy"))
 
 
 def test_an_experiment_makes_every_product_that_shows_it_and_its_page(project):

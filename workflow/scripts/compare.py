@@ -42,8 +42,8 @@ TOLERANCES = {
     "float64": Tolerance(relative=LAST_DIGIT, floor=1e-10 / LAST_DIGIT),
     # u = 6e-8. A last bit changed in every coordinate of x⁰ moved the loss of a 784-32-10 network (10 workers, batch 4)
     # by 3e-7 of it at most in 1,800 updates with γ = .02, and in 8,800 with γ = .05 by 2e-5 on one seed: a thousand u
-    # are allowed. On another seed of the latter it grew to a fifth, which nothing tells from a change of the code: near the
-    # step at which training becomes unstable only the same CPU gives the same numbers.
+    # are allowed. On another seed of the latter it grew to a fifth, which nothing tells from a change of the code: near
+    # the step at which training becomes unstable only the same CPU gives the same numbers.
     "float32": Tolerance(relative=1e3 * 6e-8 + LAST_DIGIT, floor=1e-2),
     # The machine and its load decide the order of arrivals and every number of seconds: such products repeat
     # statistically only. Their shape and their texts must be the same, no number is held against another.
