@@ -55,7 +55,7 @@ class Row(NamedTuple):
     Attributes:
         shows: the tables it is made from, by experiment.
         by_seed: whether it also writes one row of numbers per seed.
-        tolerance: how far another machine's numbers may differ, a key of `comparison.TOLERANCES`.
+        tolerance: how far another machine's numbers may differ, a key of TOLERANCES of workflow/scripts/compare.py.
         module: in rasgd.figures, that draws it.
         item: the short name by which it is asked for, such as figure_s9.
         heading: how its caption begins, such as Figure S9.

@@ -54,7 +54,8 @@ def experiment_results(experiment):
 
 
 # Target → files: figure_1, …, table_s4.
-ITEMS = {row.item: with_results([name]) for name, row in PRODUCTS.items()}
+# A figure that follows from an experiment has no number: its own rule bears its name.
+ITEMS = {row.item: with_results([name]) for name, row in PRODUCTS.items() if row.item != name}
 ALL_PRODUCTS = with_results(PRODUCTS)
 
 WHAT = {  # in the report a file's own name says little
