@@ -252,13 +252,20 @@ def test_own_parameters_may_be_given_in_terms_of_n(value, expected):
 
 
 def test_own_parameters_that_coincide_are_tried_once():
-    config = {"methods": {"ringmaster": {"R": [1, "n/4", "n"], "abort": [True, False]}}}
-    assert experiment.method_options(config, "ringmaster", 4) == [
+    assert experiment.method_options({"R": [1, "n/4", "n"], "abort": [True, False]}, 4) == [
         {"R": 1, "abort": True},
         {"R": 1, "abort": False},
         {"R": 4, "abort": True},
         {"R": 4, "abort": False},
     ]
+
+
+def test_a_list_of_options_is_a_line_of_its_own_each():
+    lines = [{"restart": "held"}, {"trigger": "opens"}]
+    config = {"methods": {"rescaled": None, "malenia": {"S": [4, 8]}, "ringleader": lines}}
+    assert experiment.method_lines(config, "rescaled") == [{}]
+    assert experiment.method_lines(config, "malenia") == [{"S": [4, 8]}]
+    assert experiment.method_lines(config, "ringleader") == lines
 
 
 def test_training_depends_on_nothing_of_the_other_methods(quadratic):

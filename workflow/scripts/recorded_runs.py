@@ -52,7 +52,7 @@ def real_run(settings: dict, case: str, method: str) -> tuple[Callable[..., Traj
     if build.PROBLEMS[setting["problem"]["kind"]].on_data:
         raise ValueError(f"recorded.case must be a case without data, got {case!r}")
     times = build.build_compute_times(setting["compute_times"])
-    options = experiment.method_options(settings, method, times.num_workers)[0]
+    options = experiment.method_options(experiment.method_lines(settings, method)[0], times.num_workers)[0]
     schedule_seed = setting["reporting"]["schedule_seeds"][0]
     rate = tuning.updates_per_second(method, times, setting["until"], schedule_seed, options)
     run = partial(
