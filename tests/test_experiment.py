@@ -135,7 +135,7 @@ def test_partitions_by_label_are_dealt_with_the_shards_that_settings_ask_for():
     config = experiment.read(ROOT / "config/experiments/mnist.yaml", "smoke")
     config["data"]["partition"] = {"kind": "by_label", "seed": 0, "shards_per_worker": 2}
     assert experiment.partition_settings(config) == {
-        "dataset": "mnist_5k", "kind": "by_label", "seed": 0, "shards_per_worker": 2, "num_workers": 8,
+        "dataset": "mnist_5k", "kind": "by_label", "seed": 0, "shards_per_worker": 2, "num_workers": 10,
     }  # fmt: skip
 
 
