@@ -35,11 +35,17 @@ def test_exact_curves_and_times_agree_with_a_run_without_noise():
     assert made["times"]["seconds"].item() == pytest.approx(simulated, abs=0.5)
 
 
-def test_what_is_not_known_has_no_rows():
-    table = curves(["rescaled", "ringleader"], targets=(0.5, np.nan))
+def test_all_linear_methods_that_do_not_draw_their_jobs_have_rows():
+    table = curves(["rescaled", "ringleader", "shuffled"], targets=(0.5, np.nan))
     made = computed(SETTING, table)
-    assert set(made["curves"]["method"]) == set(made["times"]["method"]) == {"rescaled"}
-    assert made["times"]["target"].tolist() == [0.5]
-    random = SETTING | {"compute_times": {"kind": "noisy", "seconds": {"kind": "linear", "num_workers": 3}}}
+    assert set(made["curves"]["method"]) == set(made["times"]["method"]) == {"rescaled", "ringleader"}
+    assert set(made["times"]["target"]) == {0.5}
+    random = SETTING | {"compute_times": {"kind": "noisy", "seconds": [1.0, 2.0, 4.0]}}
     assert all(not len(rows) for rows in computed(random, table).values())
     assert list(computed(random, table)["times"]) == ["case", "method", "target", "options", "step_size", "seconds"]
+
+
+def test_options_reach_the_method():
+    table = curves(["fedbuff"], targets=(0.5,))
+    few, many = (computed(SETTING, table.assign(options=f'{{"K": {K}}}'))["curves"]["grad_norm_sq"] for K in (2, 4))
+    assert not np.allclose(few, many)

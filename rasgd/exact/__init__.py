@@ -6,6 +6,7 @@ here is [derived]: it follows from the method's code, also for a class of one's 
 
 from rasgd.exact.best_step import BestTime, best_time
 from rasgd.exact.maps import Dynamics, dynamics
+from rasgd.exact.quadratic import QuadraticInstance, diagonal_instance, quadratic_instance
 from rasgd.exact.stationary import (
     SmallStep,
     StationaryError,
@@ -15,6 +16,7 @@ from rasgd.exact.stationary import (
     spectral_radius,
     stationary_error,
 )
+from rasgd.exact.synchronous import malenia_rounds
 from rasgd.exact.times import time_to_target
 from rasgd.exact.transient import MomentTrajectory, cycle_end_errors, moment_trajectory
 
@@ -22,14 +24,18 @@ __all__ = [
     "BestTime",
     "Dynamics",
     "MomentTrajectory",
+    "QuadraticInstance",
     "SmallStep",
     "StationaryError",
     "best_time",
     "cycle_end_errors",
+    "diagonal_instance",
     "dynamics",
     "largest_stable_step",
     "linear_rate",
+    "malenia_rounds",
     "moment_trajectory",
+    "quadratic_instance",
     "small_step",
     "spectral_radius",
     "stationary_error",

@@ -27,10 +27,10 @@ from scipy.linalg import qr
 from torch import Tensor
 
 from rasgd.exact.period import MAX_ARRIVALS, Repetition, checked_setting, repetitions
+from rasgd.exact.quadratic import QuadraticInstance, quadratic_instance
 from rasgd.exact.running import Running, Setting, put_basis
 from rasgd.methods.base import Method
 from rasgd.problems.quadratic import Quadratic
-from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance
 from rasgd.validation import real_array, shown
 
 _ARRIVALS_PER_STRETCH = 64
@@ -115,9 +115,9 @@ class Stretch:
 class Maps:
     """Prefix and period of a method for G step sizes and K modes, and the map of a whole period.
 
-    ``initial`` [G,K,m]: the state at time 0. ``matrix``, ``shift``, ``noise``: M, c, Q of the period. Deviations z from the limit cycle are B z[chosen], with
-    ``chosen`` [q] and B = ``basis`` [m, q]. ``mean`` [G,K,m] and ``covariance`` [G,K,m,m] of the state at the end of
-    the prefix.
+    ``initial`` [G,K,m]: the state at time 0. ``matrix``, ``shift``, ``noise``: M, c, Q of the period. Deviations z from
+    the limit cycle are B z[chosen], with ``chosen`` [q] and B = ``basis`` [m, q]. ``mean`` [G,K,m] and ``covariance``
+    [G,K,m,m] of the state at the end of the prefix.
     """
 
     dynamics: Dynamics
@@ -149,11 +149,6 @@ class Maps:
         """The chosen coordinates' part [G,K,q,q] of a covariance."""
         return covariance[:, :, self.chosen[:, None], self.chosen]
 
-    @property
-    def radii(self) -> np.ndarray:
-        """ρ of every step size, the largest over modes, [G]."""
-        return matrix_spectral_radius(self.reduced).max(axis=1)
-
 
 def dynamics(
     problem, method: str | type[Method], compute_times, fresh: bool = False, max_arrivals: int = MAX_ARRIVALS, **options
@@ -171,16 +166,22 @@ def dynamics(
         ValueError: where no exact theory applies: a method that is not linear or draws its jobs, random or
             incommensurate times, a control flow that does not repeat.
     """
-    if isinstance(problem, Quadratic):
-        problem = quadratic_instance(problem.A, problem.b, problem.noise_std, problem.x0)
-    if not isinstance(problem, QuadraticInstance):
-        raise ValueError(f"problem must be a Quadratic for exact theory, got {type(problem).__name__}")
+    problem = as_instance(problem)
     setting = checked_setting(method, compute_times, options)
     if setting.num_workers != problem.num_workers:
         raise ValueError(
             f"compute_times must have one entry per worker ({problem.num_workers}), got {setting.num_workers}"
         )
     return Dynamics(problem, certified_plan(setting, max_arrivals), fresh)
+
+
+def as_instance(problem) -> QuadraticInstance:
+    """A `rasgd.Quadratic` as the exact theory takes it."""
+    if isinstance(problem, Quadratic):
+        return quadratic_instance(problem.A, problem.b, problem.noise_std, problem.x0)
+    if not isinstance(problem, QuadraticInstance):
+        raise ValueError(f"problem must be a Quadratic for exact theory, got {type(problem).__name__}")
+    return problem
 
 
 @lru_cache(maxsize=256)
@@ -284,16 +285,32 @@ class Recorder:
 
     def gradient(self, worker: int, point: Tensor) -> Tensor:
         """Rows of Aᵢ·point − bᵢe₀ + e_noise, with a noise column per coordinate of this arrival."""
-        if self.dynamics.fresh:
-            point = self.running.method.x
-        if self.size == 1:
-            rows = point * self.factors[worker]
-        else:
-            rows = torch.matmul(self.curvatures[worker], point.view(*self.shape, -1)).view(point.shape)
+        rows = self.product(worker, point)
         rows[:, self.offset] -= self.offsets[worker][:, 0]
         rows[self.rows, self.next_noise + self.coordinate] += 1.0
         self.next_noise += self.size
         return rows
+
+    def product(self, worker: int, point: Tensor) -> Tensor:
+        """Rows of Aᵢ·point."""
+        if self.dynamics.fresh:
+            point = self.running.method.x
+        if self.size == 1:
+            return point * self.factors[worker]
+        return torch.matmul(self.curvatures[worker], point.view(*self.shape, -1)).view(point.shape)
+
+    def matrix_of_period(self) -> np.ndarray:
+        """M [G,K,m,m] of a period alone, which needs no noise, no phases and nothing of the prefix but its jobs."""
+        start, ticks = self.dynamics.plan.repetition
+        clock, running = self.running.clock, self.running
+        clock.gradient = lambda worker, point: torch.zeros_like(point)
+        while running.receive(start) is not None:
+            pass
+        clock.gradient = self.product
+        num_tensors = put_basis(running, self.size, 1)
+        while running.receive(start + ticks) is not None:
+            pass
+        return self.state()[..., : num_tensors * self.size]
 
     def until(self, tick: int) -> list[Stretch]:
         """The stretches from where the run stands to `tick`."""
@@ -360,10 +377,26 @@ def maps(dynamics: Dynamics, steps: np.ndarray) -> Maps:
         matrix, shift, noise = period[0].matrix, period[0].shift, period[0].noise
         for stretch in period[1:]:
             matrix, shift, noise = stretch.matrix @ matrix, stretch.mean_after(shift), stretch.covariance_after(noise)
-    size = instance.mode_dim
-    chosen = (dynamics.plan.chosen[:, None] * size + np.arange(size)).ravel()
-    basis = np.kron(dynamics.plan.basis, np.eye(size))
+    chosen, basis = coordinates(dynamics)
     return Maps(dynamics, steps, prefix, period, initial, matrix, shift, noise, chosen, basis, mean, covariance)
+
+
+def coordinates(dynamics: Dynamics) -> tuple[np.ndarray, np.ndarray]:
+    """The chosen coordinates [q] of the state of a mode, and how all follow from them, [m, q]."""
+    plan, size = dynamics.plan, dynamics.instance.mode_dim
+    return (plan.chosen[:, None] * size + np.arange(size)).ravel(), np.kron(plan.basis, np.eye(size))
+
+
+def spectral_radii(dynamics: Dynamics, steps: np.ndarray) -> np.ndarray:
+    """ρ(M) of step sizes [G], the largest over modes; infinite where an entry is not finite."""
+    chosen, basis = coordinates(dynamics)
+    with np.errstate(over="ignore", invalid="ignore"):
+        matrices = Recorder(dynamics, steps).matrix_of_period()[:, :, chosen] @ basis
+    finite = np.isfinite(matrices).all(axis=(-1, -2))
+    radii = np.full(finite.shape, np.inf)
+    if finite.any():
+        radii[finite] = np.abs(np.linalg.eigvals(matrices[finite])).max(axis=-1)
+    return radii.max(axis=1)
 
 
 def step_chunks(dynamics: Dynamics, steps: np.ndarray) -> list[np.ndarray]:
@@ -373,15 +406,6 @@ def step_chunks(dynamics: Dynamics, steps: np.ndarray) -> list[np.ndarray]:
     num_phases = len(dynamics.plan.starts) * (1 + dynamics.plan.repetition.start // dynamics.plan.repetition.ticks)
     per_step = 8 * 3 * num_phases * instance.num_modes * instance.mode_dim * (state + 1 + instance.mode_dim)
     return np.array_split(steps, min(len(steps), 1 + per_step * len(steps) // _MAP_BYTES))
-
-
-def matrix_spectral_radius(matrices: np.ndarray) -> np.ndarray:
-    """The largest |eigenvalue| of matrices [..., m, m]; infinite where an entry is not finite."""
-    finite = np.isfinite(matrices).all(axis=(-1, -2))
-    radii = np.full(finite.shape, np.inf)
-    if finite.any():
-        radii[finite] = np.abs(np.linalg.eigvals(matrices[finite])).max(axis=-1)
-    return radii
 
 
 def row_covariances(rows: np.ndarray, covariance: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rasgd.exact.maps import Dynamics, Maps, checked_step_sizes, maps, step_chunks
-from rasgd.theory.quadratic import QuadraticInstance
+from rasgd.exact.maps import Dynamics, Maps, checked_step_sizes, maps, spectral_radii, step_chunks
+from rasgd.exact.quadratic import QuadraticInstance
 
 _PERIODS_TO_SETTLE = 1000  # of a method without curvature; a few, but for momentum
 
@@ -81,18 +81,13 @@ def squeezed(value: np.ndarray, step_size: ArrayLike) -> np.ndarray:
 
 def stable_maps(dynamics: Dynamics, steps: np.ndarray) -> tuple[Maps | None, np.ndarray]:
     """The maps of the stable ones among these step sizes, None if there is none, and which these are."""
-    stable = radii(dynamics, steps) < 1
+    stable = spectral_radii(dynamics, steps) < 1
     return (maps(dynamics, steps[stable]) if stable.any() else None), stable
-
-
-def radii(dynamics: Dynamics, steps: np.ndarray) -> np.ndarray:
-    """ρ(M) of step sizes [G], the largest over modes."""
-    return np.concatenate([maps(dynamics, chunk).radii for chunk in step_chunks(dynamics, steps)])
 
 
 def spectral_radius(dynamics: Dynamics, step_size: ArrayLike) -> np.ndarray:
     """ρ(M): errors shrink by this factor per period."""
-    return squeezed(radii(dynamics, checked_step_sizes(step_size)), step_size)
+    return squeezed(spectral_radii(dynamics, checked_step_sizes(step_size)), step_size)
 
 
 def linear_rate(dynamics: Dynamics, step_size: ArrayLike) -> np.ndarray:
@@ -112,13 +107,13 @@ def largest_stable_step(dynamics: Dynamics, relative_tolerance: float = 1e-9) ->
     n = dynamics.instance.num_workers
     seconds = np.array(dynamics.plan.setting.seconds)
     low = 1e-3 / (curvature * n * (seconds / seconds.min()).max())
-    if radii(dynamics, np.array([low]))[0] >= 1:
+    if spectral_radii(dynamics, np.array([low]))[0] >= 1:
         low *= 1e-3
-        if radii(dynamics, np.array([low]))[0] >= 1:
+        if spectral_radii(dynamics, np.array([low]))[0] >= 1:
             return 0.0
     ratios = 1.05 ** np.arange(1, 33)
     while True:
-        stable = radii(dynamics, low * ratios) < 1
+        stable = spectral_radii(dynamics, low * ratios) < 1
         if not stable.all():
             break
         low *= ratios[-1]
@@ -126,7 +121,7 @@ def largest_stable_step(dynamics: Dynamics, relative_tolerance: float = 1e-9) ->
     low, high = low * (ratios[first - 1] if first else 1.0), low * ratios[first]
     while high - low > relative_tolerance * high:
         inner = np.linspace(low, high, 18)
-        unstable = np.append(radii(dynamics, inner[1:-1]) >= 1, True)
+        unstable = np.append(spectral_radii(dynamics, inner[1:-1]) >= 1, True)
         first = int(np.argmax(unstable))
         low, high = inner[first], inner[first + 1]
     return float((low + high) / 2)
@@ -186,27 +181,45 @@ def with_nan(dynamics: Dynamics, values: tuple[np.ndarray, ...] | None, stable: 
 
 
 class SmallStep(NamedTuple):
-    """What a method tends to as γ → 0: E‖∇F‖² → ``bias`` + ``slope``·γ, with each worker's share of the steps [n]."""
+    """What a method tends to as γ → 0.
+
+    Attributes:
+        bias: limit of E‖∇F‖² on the limit cycle, without noise.
+        slope: what noise adds is slope·γ to first order.
+        weights: share of every worker in the steps, `[n]`.
+        seconds_per_gradient: how long a method that applies every gradient alike may take for one, to be as fast where
+            noise dominates: τ_A/n for Rescaled ASGD, τ_H/n for vanilla ASGD, τ_max/n for minibatch SGD.
+    """
 
     bias: float
     slope: float
     weights: np.ndarray
+    seconds_per_gradient: float
 
 
 def small_step(dynamics: Dynamics) -> SmallStep:
-    """The floor's first two terms in γ, from the weights of workers and of single gradients. [derived]
+    """The first order in γ of a method, from the weights of workers and of single gradients. [derived]
 
-    x moves per period by −γ Σ wᵢ∇Fᵢ, so it settles at the minimiser of Σ wᵢFᵢ; each gradient's noise moves it, sooner
-    or later, by its total weight W: slope = ΣW²·(σ²/d)·tr(Ā A_w⁻¹ Ā)/2 with A_w = Σ wᵢAᵢ.
+    In a period of T seconds x moves by −γ Σ wᵢ∇Fᵢ, so it settles at the minimiser of Σ wᵢFᵢ; each gradient's noise
+    moves it, sooner or later, by its total weight W: slope = ΣW²·(σ²/d)·tr(Ā A_w⁻¹ Ā)/2 with A_w = Σ wᵢAᵢ. A target ε
+    asks for γ ∝ ε/slope and then for a time ∝ T/(γ Σ wᵢ), so methods compare by TΣW²/(Σ wᵢ)².
     """
     instance = dynamics.instance
     weights, noise = growth(dynamics)
     mean = instance.mean_curvature
     descended = np.einsum("n,nkij->kij", weights, instance.curvatures)
     point = np.linalg.solve(descended, np.einsum("n,nki->ki", weights, instance.offsets)[..., None])
+    bias = float(((mean @ point) ** 2).sum())
+    # Equal weights leave gradients of about 1e-15 of the workers' own.
+    bias = 0.0 if bias <= 1e-24 * float((instance.offsets**2).sum()) else bias
     trace = np.trace(mean @ np.linalg.solve(descended, mean), axis1=-2, axis2=-1).sum()
-    slope = noise * instance.noise_std**2 * trace / 2
-    return SmallStep(float(((mean @ point) ** 2).sum()), float(slope), weights / weights.sum())
+    total = weights.sum()
+    return SmallStep(
+        bias=bias,
+        slope=float(noise * instance.noise_std**2 * trace / 2),
+        weights=weights / total,
+        seconds_per_gradient=float(dynamics.period * noise / total**2),
+    )
 
 
 def growth(dynamics: Dynamics) -> tuple[np.ndarray, float]:

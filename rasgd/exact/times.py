@@ -293,7 +293,7 @@ def search(curve: Curve, places: Places, epsilons: np.ndarray, result: np.ndarra
         places = places[np.isinf(result[places.index]).any(axis=1)]
         if not places.index.size or places.blocks[0] > _LAST_BLOCK:
             return
-        doublings = int(places.blocks[0]).bit_length() - 2
+        doublings = max(0, int(places.blocks[0]).bit_length() - 2)
         following = curve.advanced(places, doublings)
         below = np.isinf(result[places.index]) & (curve.excess(following, epsilons) <= 0)
         rows, columns = np.nonzero(below)

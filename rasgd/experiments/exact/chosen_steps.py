@@ -8,14 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from rasgd import exact
 from rasgd.compute_times import FixedTimes
 from rasgd.experiments import build
 from rasgd.experiments import settings as experiment
-from rasgd.theory.cycle_maps import METHODS as EXACT_METHODS  # those whose moments are known in closed form
-from rasgd.theory.first_passage import time_to_target
-from rasgd.theory.quadratic import QuadraticInstance, quadratic_instance
-from rasgd.theory.synchronous import malenia_twin
-from rasgd.theory.transient import moment_trajectory
+from rasgd.methods import METHODS
+from rasgd.problems.quadratic import Quadratic
 
 TABLES = ("curves", "times")
 KINDS = ("quadratic", "random_quadratic")  # of problems whose moments are known
@@ -25,7 +23,8 @@ KEYS = ["case", "method", "target", "options", "step_size"]
 def compute(settings: dict, report: Callable[[float], None], read: dict) -> dict[str, pd.DataFrame]:
     """E‖∇F‖² at every evaluation (curves) and seconds until it reaches the target (times).
 
-    Rows are those of the choices whose moments are known; cases that are no quadratics on fixed times have none.
+    Rows are those of the linear methods that do not draw their jobs; cases that are no quadratics on fixed times have
+    none.
 
     Args:
         settings: of the experiment; `reads` names the trained one.
@@ -36,19 +35,19 @@ def compute(settings: dict, report: Callable[[float], None], read: dict) -> dict
     found = {name: [pd.DataFrame(columns=own)] for name, own in columns.items()}
     for trained in read.values():
         curves = trained.tables["curves"]
-        for case, rows in curves.groupby("case", sort=False):
-            known = exact_case(trained.settings, case)
-            if known is None:
+        choices = curves.drop_duplicates(KEYS)[KEYS].to_dict("records")
+        times = {case: np.sort(rows["time"].unique()) for case, rows in curves.groupby("case")}
+        for number, choice in enumerate(choices):
+            report(number / len(choices))
+            dynamics = chosen_dynamics(trained.settings, choice)
+            if dynamics is None:
                 continue
-            at = np.sort(rows["time"].unique())
-            choices = rows.drop_duplicates(KEYS)[KEYS].to_dict("records")
-            for number, choice in enumerate(choices):
-                report(number / len(choices))
-                expected, reached = curve(*known, choice, at), seconds_to_target(*known, choice)
-                if expected is not None:
-                    found["curves"].append(pd.DataFrame(choice | {"time": at, "grad_norm_sq": expected}))
-                if not np.isnan(reached):
-                    found["times"].append(pd.DataFrame([choice | {"seconds": reached}]))
+            moments = exact.moment_trajectory(dynamics, choice["step_size"], times[choice["case"]])
+            rows = {"time": moments.times, "grad_norm_sq": moments.expected_grad_norm_sq}
+            found["curves"].append(pd.DataFrame(choice | rows))
+            if not np.isnan(choice["target"]):
+                seconds = float(exact.time_to_target(dynamics, choice["step_size"], choice["target"]))
+                found["times"].append(pd.DataFrame([choice | {"seconds": seconds}]))
     return {name: joined(parts) for name, parts in found.items()}
 
 
@@ -57,31 +56,19 @@ def joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
 
 
-def exact_case(settings: dict, case: str) -> tuple[QuadraticInstance, np.ndarray] | None:
-    """The instance of a case and its workers' seconds per gradient, `[n]`; None where its moments are not known."""
+def chosen_dynamics(settings: dict, choice: dict) -> exact.Dynamics | None:
+    """The dynamics of a choice; None where there is no exact theory."""
+    found = exact_case(settings, choice["case"])
+    method = METHODS[choice["method"]]
+    if found is None or not method.linear or method.draws_jobs:
+        return None
+    return exact.dynamics(found[0], method, found[1], **json.loads(choice["options"]))
+
+
+def exact_case(settings: dict, case: str) -> tuple[Quadratic, FixedTimes] | None:
+    """Problem and compute times of a case; None where it has no exact theory."""
     own = experiment.case_settings(settings, case)
     times = build.build_compute_times(own["compute_times"])
     if own["problem"]["kind"] not in KINDS or not isinstance(times, FixedTimes):
         return None
-    made = build.build_problem(own, times.num_workers)
-    return quadratic_instance(made.A.numpy(), made.b.numpy(), made.noise_std, made.x0.numpy()), times.mean
-
-
-def curve(instance: QuadraticInstance, seconds: np.ndarray, choice: dict, at: np.ndarray) -> np.ndarray | None:
-    """E‖∇F‖² at the times `[m]`; None where nothing exact is known of the method."""
-    if choice["method"] not in EXACT_METHODS:
-        return None
-    return moment_trajectory(instance, seconds, choice["method"], choice["step_size"], at).expected_grad_norm_sq
-
-
-def seconds_to_target(instance: QuadraticInstance, seconds: np.ndarray, choice: dict) -> float:
-    """Seconds until E‖∇F‖² over the last tenth of elapsed time is at most the target; nan where nothing is known."""
-    method = choice["method"]
-    if np.isnan(choice["target"]):
-        return np.nan
-    if method == "malenia":
-        instance, seconds = malenia_twin(instance, seconds, json.loads(choice["options"])["S"])
-        method = "minibatch"
-    if method not in EXACT_METHODS:
-        return np.nan
-    return float(time_to_target(instance, seconds, method, choice["step_size"], choice["target"]))
+    return build.build_problem(own, times.num_workers), times

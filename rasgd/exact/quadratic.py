@@ -90,18 +90,6 @@ def diagonal_instance(
     return _shifted(diagonals[:, :, None, None], linear[:, :, None], basis, noise_std, initial_point)
 
 
-def minibatch_instance(instance: QuadraticInstance) -> QuadraticInstance:
-    """Return the one-worker instance that minibatch SGD follows: the mean objective with noise σ²/n."""
-    return QuadraticInstance(
-        curvatures=instance.mean_curvature[None],
-        offsets=np.zeros_like(instance.offsets[:1]),
-        basis=instance.basis,
-        minimiser=instance.minimiser,
-        initial=instance.initial,
-        noise_std=instance.noise_std / np.sqrt(instance.num_workers),
-    )
-
-
 def _shared_eigenvectors(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (basis, diagonals [n,d]) when one basis diagonalises all matrices [n,d,d], else (identity, matrices)."""
     num_matrices, dim = matrices.shape[:2]

@@ -1,4 +1,4 @@
-"""Malenia SGD in closed form: its rounds are minibatch SGD with another duration and another noise."""
+"""Malenia SGD's rounds in closed form, for batches too large to follow gradient by gradient. [derived]"""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rasgd.compute_times import checked_times
-from rasgd.theory.quadratic import QuadraticInstance, minibatch_instance
+from rasgd.exact.maps import Dynamics, as_instance, dynamics
+from rasgd.exact.quadratic import QuadraticInstance
 from rasgd.validation import real_number
 
 
@@ -37,17 +38,22 @@ def malenia_round(compute_times: ArrayLike, batch: float) -> tuple[float, np.nda
         heapreplace(arrivals, (float(times[worker]) * (count + 1), worker))
 
 
-def malenia_twin(
-    instance: QuadraticInstance, compute_times: ArrayLike, batch: float
-) -> tuple[QuadraticInstance, np.ndarray]:
-    """Return (instance, compute times [1]) on which minibatch SGD has exactly Malenia's moments. [derived]
+def malenia_rounds(problem, compute_times: ArrayLike, batch: float) -> Dynamics:
+    """Malenia SGD with S = ``batch`` on a quadratic as the dynamics of a minibatch step per round. [derived]
 
     All gradients of a round are taken at the same x, so an update moves along the exact mean gradient with noise
-    (σ²/n²) Σ 1/Bᵢ. Every function of this package that takes an instance, times and ``"minibatch"`` thereby predicts
-    Malenia SGD with S = ``batch``.
+    (σ²/n²) Σ 1/Bᵢ: one worker that holds the mean objective, needs a round's seconds and has this noise makes the same
+    steps.
     """
+    instance = as_instance(problem)
     seconds, counts = malenia_round(compute_times, batch)
-    mean = minibatch_instance(instance)
     noise_std = instance.noise_std * np.sqrt((1.0 / counts).sum()) / instance.num_workers
-    twin = QuadraticInstance(mean.curvatures, mean.offsets, mean.basis, mean.minimiser, mean.initial, float(noise_std))
-    return twin, np.array([seconds])
+    mean = QuadraticInstance(
+        curvatures=instance.mean_curvature[None],
+        offsets=np.zeros_like(instance.offsets[:1]),
+        basis=instance.basis,
+        minimiser=instance.minimiser,
+        initial=instance.initial,
+        noise_std=float(noise_std),
+    )
+    return dynamics(mean, "minibatch", [seconds])
