@@ -7,6 +7,8 @@ from scipy.stats import t as students_t
 import rasgd
 from rasgd import exact
 from rasgd.methods.base import Job, Method
+from rasgd.theory import cycle_moments, periods
+from rasgd.theory.weights import weighted_minimiser
 
 TIMES = [1, 1, 2, 3, 4, 6]
 LONG = {  # in which every option of a method takes another path than by default
@@ -123,3 +125,18 @@ def test_the_largest_stable_step_separates_decaying_from_growing_runs(method, op
         until = dynamics.prefix + periods * dynamics.period
         last = rasgd.simulate(given, method, TIMES, factor * edge, until=until, eval_every=until, **options).final_point
         assert (np.abs(last).max() > 1e2) if grows else (np.abs(last).max() < 1e-2)
+
+
+@pytest.mark.parametrize("weights", [None, [0.1, 0.1, 0.2, 0.2, 0.2, 0.2]])
+def test_cycle_end_errors_are_those_of_dense_matrices_with_any_weights_and_curvatures(weights):
+    given = problem(noise_std=0.4, shared=False)
+    A, b, x0 = given.A.numpy(), given.b.numpy(), given.x0.numpy()
+    centre = weighted_minimiser(A, b)
+    steps = rasgd.METHODS["rescaled"](given.x0[None], given.x0.new_ones(1, 1), 6, TIMES, weights=weights).scale
+    maps = cycle_moments.cycle_maps(
+        A[None], (A @ centre - b)[None], 0.05 * np.array([steps]), np.array([0.4]), periods.cycle(TIMES)
+    )
+    start = cycle_moments.common_start((x0 - centre)[None], 6)
+    expected = cycle_moments.expected_squares(maps, A.mean(axis=0)[None], start, 30)[0]
+    dynamics = exact.dynamics(given, "rescaled", TIMES, weights=weights)
+    np.testing.assert_allclose(exact.cycle_end_errors(dynamics, 0.05, 29, 12.0), expected, rtol=1e-12)

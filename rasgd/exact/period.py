@@ -10,8 +10,7 @@ instead that one period and the next have equal maps.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
-from math import gcd, lcm
+from math import lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +21,10 @@ from rasgd.compute_times import ComputeTimes, FixedTimes, checked_times
 from rasgd.exact.running import Running, Seen, Setting
 from rasgd.methods import check_options, find
 from rasgd.methods.base import Method
+from rasgd.theory.periods import whole_ticks
 
 MAX_ARRIVALS = 200_000  # after which a repetition is no longer looked for
 _MAX_CANDIDATES = 24  # whose maps may differ before a repetition is no longer looked for
-_LARGEST_DENOMINATOR = 1_000_000
 
 
 class Repetition(NamedTuple):
@@ -55,31 +54,11 @@ def checked_setting(method: str | type[Method], compute_times, options: dict) ->
             raise ValueError(f"compute_times must be fixed for exact theory, got {type(compute_times).__name__}")
         compute_times = compute_times.mean
     seconds = checked_times(compute_times)
-    ticks, unit = integer_ratios(seconds)
+    ticks, unit = whole_ticks(seconds)
     frozen = tuple(
         (name, tuple(value) if isinstance(value, list | np.ndarray) else value) for name, value in options.items()
     )
-    return Setting(method, frozen, tuple(seconds.tolist()), ticks, unit)
-
-
-def integer_ratios(times: np.ndarray) -> tuple[tuple[int, ...], float]:
-    """Integers kᵢ without a common factor and the unit u in seconds with τᵢ = kᵢ·u.
-
-    Raises:
-        ValueError: naming a worker whose time is no fraction of worker 0's.
-    """
-    ratios = [Fraction(float(t / times[0])).limit_denominator(_LARGEST_DENOMINATOR) for t in times]
-    for worker, ratio in enumerate(ratios):
-        if ratio == 0 or abs(float(ratio) - times[worker] / times[0]) > 1e-13 * float(ratio):
-            raise ValueError(
-                f"compute_times must be commensurate, but worker {worker}'s {times[worker]:.17g} s over worker 0's "
-                f"{times[0]:.17g} s is no fraction with a denominator up to {_LARGEST_DENOMINATOR}"
-            )
-    denominator = lcm(*(ratio.denominator for ratio in ratios))
-    integers = [int(ratio * denominator) for ratio in ratios]
-    common = gcd(*integers)
-    ticks = tuple(k // common for k in integers)
-    return ticks, float(times[0] / ticks[0])
+    return Setting(method, frozen, tuple(seconds.tolist()), tuple(ticks), unit)
 
 
 def repetitions(setting: Setting, max_arrivals: int = MAX_ARRIVALS) -> Iterator[Repetition]:
