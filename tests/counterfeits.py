@@ -43,7 +43,7 @@ def toy() -> pd.DataFrame:
         for time in range(0, 301, 10)
     ]
     table = pd.DataFrame(rows, columns=["source", "method", "time", "x", "at_cycle_end"])
-    return table.assign(curve=table["method"] + "_drawn")
+    return table.assign(series=table["method"] + "_drawn")
 
 
 def floors() -> pd.DataFrame:
@@ -250,8 +250,8 @@ def from_elsewhere(table: pd.DataFrame) -> pd.Series:
 
 def with_theory_by_label(table: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
     """What theory says of a method follows its label, whatever was run under it; so does the name of its curve."""
-    if "curve" in table:
-        table = table.assign(curve=table["method"] + "_drawn")
+    if "source" in table:
+        table = table.assign(series=table["method"] + "_drawn")
     for column in {"limit", "memory_theory", "idle_theory", "wasted_theory", "weight_error_theory"} & set(table):
         table[column] = table["method"].map(original.groupby("method")[column].first())
     return table

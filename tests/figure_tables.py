@@ -80,10 +80,10 @@ def write(table: pd.DataFrame, folder: Path, name: str = "curves") -> list[str]:
     return paths
 
 
-def grid_rows(scores: list[float], chosen: int = 0, **columns) -> pd.DataFrame:
+def grid_rows(scores: list[float], chosen: int = 0, lowest: float = -4.0, **columns) -> pd.DataFrame:
     rows = [
         {
-            "case": "one", "method": "rescaled", "target": 0.1, "options": "{}", "log2_beta": -4.0 + index,
+            "case": "one", "method": "rescaled", "target": 0.1, "options": "{}", "log2_beta": lowest + index,
             "step_size": 0.1, "score": score, "final": 1.0, "diverged": 0, "collapsed": 0, "chosen": index == chosen,
         }
         | columns
@@ -102,6 +102,7 @@ REAL_STATISTICS = STATISTICS | {"arrivals": [60, 18], "overruns": [4, 0], "effec
 
 def trained_tables(settings: dict) -> dict[str, pd.DataFrame]:
     """Tables of a trained experiment with all its cases, methods, targets and metrics, on two seeds."""
+    lowest = settings["step_sizes"].get("grid", {}).get("lowest_log2", -4.0)
     methods, parts, grids, statistics = list(settings["methods"]), [], [], {}
     for case in settings["cases"]:
         own = experiment.case_settings(settings, case)
@@ -115,7 +116,7 @@ def trained_tables(settings: dict) -> dict[str, pd.DataFrame]:
         more |= {"point_0": 1.0} if problem["kind"] == "quadratic" else {}
         parts.append(curves(methods, [case], targets, SEEDS, **more))
         grids += [
-            grid_rows([3.0, np.inf, 2.0], 2, case=case, method=method, target=target)
+            grid_rows([3.0, np.inf, 2.0], 2, lowest, case=case, method=method, target=target)
             for method in methods
             for target in targets
         ]

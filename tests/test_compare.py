@@ -14,7 +14,7 @@ comparison = importlib.util.module_from_spec(_specification)
 _specification.loader.exec_module(comparison)
 
 TABLE = [["method", "time", "loss"], ["Rescaled ASGD", "1.0", "0.5"], ["Vanilla ASGD", "2.0", "0.25"]]
-KINDS = {"figure_3": "float64", "figure_5": "float32", "figure_s11": "clock", "table_s3": "clock"}
+KINDS = {"figure_3": "float64", "figure_1": "float32", "figure_s11": "clock", "table_s3": "clock"}
 numbers = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, min_value=-1e100, max_value=1e100)
 
 
