@@ -25,6 +25,7 @@ EXACT = {
     "chosen_steps": "experiments.exact.chosen_steps",
     "iterates": "experiments.exact.iterates",
     "cumulative_step": "experiments.exact.cumulative_step",
+    "theorems": "experiments.exact.theorems",
 }
 
 

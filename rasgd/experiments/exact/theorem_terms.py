@@ -184,9 +184,11 @@ def terms(settings: dict, report: Callable[[float], None]) -> pd.DataFrame:
         mean, harmonic, slowest = mean_compute_time(times), harmonic_mean_compute_time(times), times.max()
         divides = periods.divide_the_slowest(times)
         for epsilon in given["epsilons"]:
+            unit = mean / (len(times) * epsilon**2)
+            if unit < FEWEST_CYCLES * periods.cycle_seconds(times):
+                continue
             noisy = adapted_quadratic(epsilon, len(times), 0.0, 1.0, num_stiff=1)
             seconds, _ = Timed(noisy, times).fastest(epsilon)
-            unit = mean / (len(times) * epsilon**2)
             rows.append(("noise", profile, epsilon, seconds, seconds / unit, seconds / unit))
             if not divides:
                 continue
@@ -212,6 +214,7 @@ def terms(settings: dict, report: Callable[[float], None]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["term", "profile", "x", "seconds", "scaled", "over_paper"])
 
 
+FEWEST_CYCLES = 100  # in a time that is counted in cycles
 SOFTNESS = 3.0  # curvature of the mode that carries the gap, over ε/Δ: near the slowest case
 
 
