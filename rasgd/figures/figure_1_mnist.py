@@ -31,14 +31,16 @@ def caption(settings: dict) -> str:
     samples = setting["problem"].get("num_evaluation_samples")
     values = ", ".join(f"{value:g}" for value in steps.get("values", ()))
     chosen = f"the paper's γ among {values}, in its eq. (2) for Rescaled ASGD" if values else captions.steps(setting)
+    within = setting["until"] >= POSTER_TIMES[0]
+    poster = "Grey: read off the paper's poster, which does not say which panel it shows." if within else ""
     return f"""Training loss against simulated time, compute times (a) fixed at
         {", ".join(f"{t:g}" for t in seconds)} s, two workers each, (b) exponential with these means:
         {captions.data_setting(setting)}, x⁰ as PyTorch draws it. Step sizes: {chosen}, chosen per line and panel by
         the loss at the end on {len(setting["tuning"]["seeds"])} other seed(s). Median and range over
         {min(NUM_DRAWN, len(role["seeds"]))} of {len(role["seeds"])} seeds, each with a schedule, batches, x⁰ and a
         random assignment of classes to speeds of its own, the same for all methods. The loss is that of
-        {samples or "all"} samples, equally many per worker. Grey: read off the paper's poster, which does not say
-        which panel it shows. Malenia SGD with S = n. Ringleader ASGD {rules(setting)}."""
+        {samples or "all"} samples, equally many per worker. {poster} Malenia SGD with S = n. Ringleader ASGD
+        {rules(setting)}."""
 
 
 def rules(setting: dict) -> str:
