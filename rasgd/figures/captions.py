@@ -68,6 +68,8 @@ def partition(setting: dict) -> str:
         return f"Dirichlet({own['alpha']:g}) shards of equal size" if "alpha" in own else "Dirichlet shards"
     if kind == "by_label":
         return "shards sorted by label"
+    if kind == "one_class_each":
+        return "worker i holding class i alone"
     if kind == "by_speed":
         return f"classes {', '.join(map(str, own.get('slow_classes', [])))} owned by slow workers alone"
     return f"shards {kind.replace('_', ' ')}"

@@ -72,11 +72,11 @@ def numbers(iterates: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
         for method, points in POSTER.items()
         for index, x in enumerate(points)
     ]
-    columns = ["source", "series", "method", "time", "x"]
+    columns = ["source", "curve", "method", "time", "x"]
     parts = [
-        iterates.rename(columns={"curve": "series"}).assign(source="iterate"),
+        iterates.assign(source="iterate"),
         pd.DataFrame(poster, columns=columns),
-        limits.rename(columns={"curve": "series", "limit": "x"}).assign(source="limit", time=float("inf")),
+        limits.rename(columns={"limit": "x"}).assign(source="limit", time=float("inf")),
     ]
     table = pd.concat(parts, ignore_index=True)[[*columns, "update", "at_cycle_end"]]
     return table.assign(at_cycle_end=table["at_cycle_end"].astype(float))

@@ -37,7 +37,7 @@ def draw(tables: dict, settings: dict) -> Product:
     names = published.panel_names(fine)
     lines = variants.variants(curves)
     figure = style.new_figure(height_inches=4.6)
-    panels = figure.subplots(2, len(names), sharey="row", squeeze=False)
+    panels = figure.subplots(2, len(names), sharex="row", sharey="row", squeeze=False)
     for column, (case, title) in enumerate(names.items()):
         draw_tried(panels[0, column], tried[tried["case"] == case], lines)
         panels[0, column].set(title=title, xlabel="total step per second (1/s)")
