@@ -92,11 +92,6 @@ def product_outputs(product):
     return outputs
 
 
-def script_code(script):
-    """A hash of the library code that a rule's script imports: Snakemake tracks the script alone."""
-    return provenance.modules_hash(*provenance.imported(Path(workflow.basedir) / f"workflow/scripts/{script}.py"))
-
-
 for name, row in PRODUCTS.items():
 
     rule:
