@@ -112,7 +112,7 @@ for name, row in PRODUCTS.items():
             tables=product_tables(name),
             settings={experiment: SETTINGS[experiment] for experiment in row.shows},
             scale=config["scale"],
-            code=provenance.modules_hash("figures.product", f"figures.{row.module}"),
+            code=[script_code("product"), provenance.modules_hash(f"figures.{row.module}")],
         message:
             f"Making {row.heading}, {row.about}"
         script:
