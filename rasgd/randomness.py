@@ -13,7 +13,6 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.random.bit_generator import ISeedSequence
 
 SQRT_2 = math.sqrt(2)
@@ -105,6 +104,8 @@ class Draws:
         # 2u − 1 + 2**-53, which is exact, lies symmetrically within (−1, 1).
         numbers *= 2.0
         numbers -= 1.0 - 2.0**-53
+        import torch  # here, since whoever only reads settings should not wait for it
+
         values = torch.from_numpy(numbers)
         torch.erfinv(values, out=values).mul_(SQRT_2)
         return self.laid_out(numbers, width)

@@ -40,10 +40,14 @@ def test_a_misspelt_key_of_an_exact_experiment_is_named():
     schema = experiment.read_yaml(ROOT / "workflow/schemas/experiment.schema.yaml")
     settings = SMOKE["time_to_target"] | {"epsilon": [0.1]}
     with pytest.raises(ValueError, match="unknown key epsilon"):
-        experiment.check_schema(settings, experiment.experiment_schema(schema, settings), "file.yaml")
+        experiment.check_schema(
+            settings, experiment.experiment_schema(experiment.filled(schema), settings), "file.yaml"
+        )
     settings = SMOKE["time_to_target"] | {"exact": "timess"}
     with pytest.raises(ValueError, match=r"exact: 'timess' is not one of \['floors', 'ratios'"):
-        experiment.check_schema(settings, experiment.experiment_schema(schema, settings), "file.yaml")
+        experiment.check_schema(
+            settings, experiment.experiment_schema(experiment.filled(schema), settings), "file.yaml"
+        )
 
 
 def test_a_computation_is_given_what_its_settings_read(monkeypatch):

@@ -35,7 +35,7 @@ def quadratic() -> dict:
 def refused(config: dict) -> str:
     """The message with which settings are refused; fails if they are accepted."""
     with pytest.raises(ValueError) as raised:
-        experiment.check_schema(config, experiment.experiment_schema(SCHEMA, config), "file.yaml")
+        experiment.check_schema(config, experiment.experiment_schema(experiment.filled(SCHEMA), config), "file.yaml")
         experiment.check(config, "file.yaml")
     message = str(raised.value)
     assert message.startswith("file.yaml") and "\n" not in message
@@ -46,7 +46,7 @@ def refused(config: dict) -> str:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_experiment_is_valid_at_every_scale(path, scale):
     config = experiment.read(path, scale)
-    experiment.check_schema(config, experiment.experiment_schema(SCHEMA, config), path.name)
+    experiment.check_schema(config, experiment.experiment_schema(experiment.filled(SCHEMA), config), path.name)
     experiment.check(config, path.name)
 
 

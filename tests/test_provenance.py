@@ -101,6 +101,7 @@ def test_exactly_what_a_run_on_data_consists_of_counts():
         "problems/classification.py",
         "problems/network.py",
         "randomness.py",
+        "simulation/averaging.py",
         "simulation/evaluation.py",
         "simulation/run.py",
         "simulation/simulate.py",

@@ -26,6 +26,7 @@ TINY = {
     },
 }
 TARGETS = ["figure_3", "figure_s6"]
+PARTITION = "results/smoke/fashion_mnist/partition.parquet"  # of digits that need no download
 
 
 def copy_of_project(copy: Path) -> Path:
@@ -48,7 +49,7 @@ def finished(tmp_path_factory) -> Path:
         for key, value in smaller.items():
             smoke[key] = {**smoke.get(key, {}), **value} if isinstance(value, dict) else value
         path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    done = snakemake(copy, *TARGETS)
+    done = snakemake(copy, *TARGETS, PARTITION)
     assert done.returncode == 0, done.stdout + done.stderr
     return copy
 
@@ -97,8 +98,8 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_a_finished_project_has_nothing_to_do(project):
-    result = snakemake(project, *TARGETS)
+def test_a_finished_project_that_was_moved_has_nothing_to_do(project):
+    result = snakemake(project, *TARGETS, PARTITION)
     assert "Nothing to be done" in result.stdout + result.stderr
     assert planned(project) == set()
 
@@ -117,9 +118,25 @@ def test_touching_one_method_reruns_what_depends_on_it_alone(project):
 
 
 def test_a_comment_reruns_nothing(project):
-    with (project / "rasgd/methods/rescaled.py").open("a") as file:
-        file.write("\n# A remark.\n")
+    changed = [f"workflow/scripts/{name}.py" for name in ("trajectory", "exact", "product", "partition")]
+    for path in ("rasgd/methods/rescaled.py", "rasgd/files.py", *changed):
+        with (project / path).open("a") as file:
+            file.write("\n# A remark.\n")
     assert planned(project) == set()
+
+
+def test_another_status_line_or_error_message_reruns_nothing(project):
+    replace(project / "rasgd/simulation/status.py", "updates/s", "updates per second")
+    replace(project / "rasgd/methods/rescaled.py", "compute_times is needed by", "compute_times is wanted by")
+    assert planned(project) == set()
+
+
+def test_another_script_reruns_its_jobs_alone(project):
+    with (project / "workflow/scripts/trajectory.py").open("a") as file:
+        file.write("\nEXTRA = 1\n")
+    plan = planned(project)
+    assert {"quadratic/rescaled", "quadratic/asgd", "quadratic/minibatch"} <= plan
+    assert "paper_figures/figure_3_toy.png" not in plan  # of an exact experiment
 
 
 def test_another_title_trains_nothing(project):

@@ -92,11 +92,6 @@ def product_outputs(product):
     return outputs
 
 
-def script_code(script):
-    """A hash of the library code that a rule's script imports: Snakemake tracks the script alone."""
-    return provenance.modules_hash(*provenance.imported(Path(workflow.basedir) / f"workflow/scripts/{script}.py"))
-
-
 for name, row in PRODUCTS.items():
 
     rule:
@@ -117,7 +112,7 @@ for name, row in PRODUCTS.items():
             tables=product_tables(name),
             settings={experiment: SETTINGS[experiment] for experiment in row.shows},
             scale=config["scale"],
-            code=provenance.modules_hash("figures.product", f"figures.{row.module}"),
+            code=[script_code("product"), provenance.modules_hash(f"figures.{row.module}")],
         message:
             f"Making {row.heading}, {row.about}"
         script:
