@@ -43,7 +43,7 @@ def toy() -> pd.DataFrame:
         for time in range(0, 301, 10)
     ]
     table = pd.DataFrame(rows, columns=["source", "method", "time", "x", "at_cycle_end"])
-    return table.assign(series=table["method"] + "_drawn")
+    return table.assign(curve=table["method"] + "_drawn")
 
 
 def floors() -> pd.DataFrame:

@@ -40,7 +40,7 @@ def toy_end_points(products: Products, settings: dict) -> list[Evidence]:
 
 def drawn_cycles(toy, method: str):
     """The method's iterates at the ends of cycles, of the curve that the paper draws."""
-    return select(toy, source="iterate", method=method, series=f"{method}_drawn", at_cycle_end=1)
+    return select(toy, source="iterate", method=method, curve=f"{method}_drawn", at_cycle_end=1)
 
 
 def settled_bias(products: Products, settings: dict) -> list[Evidence]:

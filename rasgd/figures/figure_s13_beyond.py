@@ -16,7 +16,7 @@ LAWS = {
     "fixed, mean times": ("fixed", "#000000", "D"),
 }
 AVERAGES = {
-    "time average of ‖∇F‖²": ("time average of ‖∇F‖²", "s"),
+    "time average of grad_norm_sq": ("time average of ‖∇F‖²", "s"),
     "averaged by seconds": ("point averaged by seconds", "o"),
     "averaged by arrivals": ("point averaged by arrivals", "^"),
 }
