@@ -269,7 +269,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
     parser.add_argument("--keep", action="store_true", help="only keep what is committed, where git does not")
     options = parser.parse_args(arguments)
-    products = Path("paper_figures") if options.scale == "laptop" else Path("paper_figures/paper_scale")
+    products = Path("paper_figures") if options.scale == "laptop" else Path("paper_figures/published")
     results, kept = Path("results", options.scale), Path("results/committed_figures", options.scale)
 
     if options.keep:
