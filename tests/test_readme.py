@@ -22,13 +22,6 @@ def test_it_is_short_and_says_how_to_enter_the_environment_before_it_calls_snake
     assert text.index(". .venv/bin/activate") < text.index("snakemake ")
 
 
-def test_the_academic_twin_is_the_one_that_is_tested():
-    twin = (ROOT / "tests/academic_twin.py").read_text()
-    shown = next(code for language, code in BLOCKS if language == "python" and "def rescaled_asgd" in code)
-    assert shown.strip() == twin.split('"""\n', 1)[1].strip()
-    assert len(shown.splitlines()) <= 40
-
-
 def test_the_first_example_runs_and_its_comments_are_true():
     names = {}
     exec(blocks(README, "python")[0], names)
