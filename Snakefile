@@ -1,5 +1,5 @@
 # The whole artefact: `snakemake` makes every figure and table at laptop scale.
-# One experiment, figure or table: `snakemake mnist`, `snakemake figure_1`, `snakemake table_2`.
+# One experiment, figure or table: `snakemake mnist`, `snakemake figure_s9`, `snakemake table_s1`.
 import sys
 
 from snakemake.utils import min_version
@@ -17,7 +17,6 @@ configfile: "config/config.yaml"
 
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/products.smk"
-include: "workflow/rules/theory.smk"
 
 
 rule all:
@@ -25,7 +24,7 @@ rule all:
     input:
         ALL_PRODUCTS,
         LEDGER,
-        expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=TRAINED_EXPERIMENTS),
+        expand(f"{RESULTS}/tracking/{{experiment}}.json", experiment=EXPERIMENTS),
     message:
         "Every figure, every table and the ledger of claims are there"
 
@@ -34,20 +33,21 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/trajectory.smk"
 include: "workflow/rules/exact.smk"
 include: "workflow/rules/recorded_runs.smk"
-include: "workflow/rules/figures.smk"
 include: "workflow/rules/track.smk"
 include: "workflow/rules/check.smk"
 include: "workflow/rules/ending.smk"
 
 
 for experiment in EXPERIMENTS:
+    if workflow.is_rule(experiment) or experiment in ITEMS:
+        sys.exit(f"error: config/experiments/{experiment}.yaml needs another name: {experiment} is a rule or a product")
 
     rule:
         name:
             experiment
         input:
             experiment_products(experiment),
-            [f"{RESULTS}/tracking/{experiment}.json"] if experiment in TRAINED_EXPERIMENTS else [],
+            f"{RESULTS}/tracking/{experiment}.json",
         message:
             f"Everything of the experiment {experiment} is there"
 

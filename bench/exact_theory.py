@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.report import Row, processor_seconds, table
-from rasgd import theory
+from rasgd import exact
 
 REPETITIONS = 3
 # The quadratic experiment's times: 120 arrivals in a cycle of 24 s.
@@ -16,20 +16,27 @@ LIMIT = 2.0  # seconds
 
 def times_to_target() -> None:
     heterogeneity = 0.1 * np.random.default_rng(0).normal(size=(len(TIMES), 4))
-    instance = theory.diagonal_instance([0.003, 0.3, 0.6, 1.0], heterogeneity, 0.5, [25.0, 0, 0, 0])
-    theory.time_to_target(instance, TIMES, "rescaled", np.geomspace(1e-4, 1e-2, 40), TARGETS)
+    instance = exact.diagonal_instance([0.003, 0.3, 0.6, 1.0], heterogeneity, 0.5, [25.0, 0, 0, 0])
+    exact.time_to_target(exact.dynamics(instance, "rescaled", TIMES), np.geomspace(1e-4, 1e-2, 40), TARGETS)
+
+
+def times_with_a_table() -> None:
+    heterogeneity = 0.1 * np.random.default_rng(0).normal(size=(len(TIMES), 4))
+    instance = exact.diagonal_instance([0.003, 0.3, 0.6, 1.0], heterogeneity, 0.5, [25.0, 0, 0, 0])
+    exact.time_to_target(exact.dynamics(instance, "ringleader", TIMES), np.geomspace(1e-4, 1e-2, 40), TARGETS)
 
 
 def floors_on_a_long_cycle() -> None:
     """Times 1 … 10 repeat after 2,520 s and 7,381 arrivals."""
     heterogeneity = 0.1 * np.random.default_rng(0).normal(size=(10, 2))
-    instance = theory.diagonal_instance([0.1, 1.0], heterogeneity, 0.5)
-    _ = theory.stationary_error(instance, range(1, 11), "rescaled", [1e-3, 1e-2]).total
+    instance = exact.diagonal_instance([0.1, 1.0], heterogeneity, 0.5)
+    _ = exact.stationary_error(exact.dynamics(instance, "rescaled", range(1, 11)), [1e-3, 1e-2]).total
 
 
 def main() -> None:
     sizes = {
         "times to 4 targets, 40 steps, 4 modes, 16 workers, 120 arrivals a cycle": times_to_target,
+        "the same of Ringleader ASGD, which keeps a table": times_with_a_table,
         "floors, 2 steps, 2 modes, 10 workers, 7,381 arrivals a cycle": floors_on_a_long_cycle,
     }
     print(

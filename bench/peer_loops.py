@@ -37,7 +37,7 @@ class Trivial(Problem):
     def initial_point(self, seed: int) -> Tensor:
         return torch.ones(self.dim)
 
-    def draw(self, generator, worker, count):
+    def draw(self, draws, worker):
         return None
 
     def gradient(self, worker, x, sample):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time `__getattr_
     from rasgd.experiments import tuning
     from rasgd.methods import METHODS, Arrival, Job, Method
     from rasgd.problems import Logistic, Network, Problem, Quadratic, random_quadratic
+    from rasgd.simulation.cumulative_step import cumulative_step
     from rasgd.simulation.replay import replay
     from rasgd.simulation.simulate import simulate
     from rasgd.trace import read_trace, write_trace
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "rasgd.simulation.simulate": ("simulate",),
+    "rasgd.simulation.cumulative_step": ("cumulative_step",),
     "rasgd.simulation.replay": ("replay",),
     "rasgd.trace": ("read_trace", "write_trace"),
     "rasgd.trajectory": ("Trajectory", "read_trajectory"),
@@ -74,6 +76,7 @@ __all__ = [
     "Trajectory",
     "__version__",
     "compute_times",
+    "cumulative_step",
     "datasets",
     "methods",
     "partition",

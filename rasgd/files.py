@@ -7,6 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -28,3 +32,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             os.replace(temporary, path)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def save_parquet(table: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Writes a table; the same rows give the same bytes."""
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, compression="zstd", index=False)

@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rasgd.methods import METHODS
-
 if TYPE_CHECKING:
     import pandas as pd
 
 REPLICA = ["schedule_seed", "seed"]
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 2000
-
-
-def read_tables(paths: Sequence[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Rows of several Parquet files, methods in the order of `METHODS`."""
-    import pandas as pd
-
-    tables = pd.concat([pd.read_parquet(path, columns=columns) for path in paths], ignore_index=True)
-    order = tables["method"].map({method: index for index, method in enumerate(METHODS)})
-    return tables.loc[order.sort_values(kind="stable").index].reset_index(drop=True)
 
 
 def by_replica(rows: pd.DataFrame, value: str, missing: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
@@ -87,17 +76,55 @@ def last_values(curves: pd.DataFrame, keys: Sequence[str], metrics: Sequence[str
     return means.reindex(curves.groupby(columns, sort=False).size().index).reset_index()
 
 
-def first_times(times: np.ndarray, values: np.ndarray, target: float) -> np.ndarray:
-    """First time at which each column's mean over the last tenth of elapsed time is at most the target, else inf.
+def trailing_mean(times: np.ndarray, values: np.ndarray, share: float = 0.1) -> np.ndarray:
+    """At every time t the mean of the values over [(1 − share)·t, t].
+
+    Args:
+        times: increasing, `[m]`.
+        values: `[m]` or `[m, …]`, averaged along the first axis.
+    """
+    nothing = np.zeros_like(values[:1])
+    before = np.concatenate([nothing, np.cumsum(values, axis=0)])  # sums of all earlier values
+    after = np.concatenate([np.cumsum(values[::-1], axis=0)[::-1], nothing])  # and of this and all later ones
+    first = np.searchsorted(times, (1 - share) * times - 1e-12 * np.abs(times))
+    last = np.arange(1, len(times) + 1)
+    counts = (last - first).reshape(-1, *[1] * (values.ndim - 1))
+    with np.errstate(invalid="ignore"):  # after an infinite value every mean is NaN
+        # A difference of sums loses what is small beside them: behind a huge value the later sums are the better ones.
+        behind_a_peak = before[last] > 1e6 * after[first]
+        return np.where(behind_a_peak, after[first] - after[last], before[last] - before[first]) / counts
+
+
+def first_time_below(times: np.ndarray, values: np.ndarray, target: float) -> np.ndarray | float:
+    """First time at which the values are at most the target, inf where they never are; NaN counts as above.
 
     Args:
         times: evaluation times in seconds, increasing, `[m]`.
-        values: `[m, columns]`.
+        values: `[m]` or `[m, …]`, followed along the first axis.
     """
-    from rasgd.experiments.tuning import trailing_mean
+    reached = np.asarray(values) <= target
+    return np.where(reached.any(axis=0), times[reached.argmax(axis=0)], np.inf)[()]
 
-    reached = trailing_mean(times, values) <= target
-    return np.where(reached.any(axis=0), times[reached.argmax(axis=0)], np.inf)
+
+def time_to_target(times: np.ndarray, values: np.ndarray, target: float) -> np.ndarray | float:
+    """First time at which the mean over the last tenth of elapsed time is at most the target; inf if there is none.
+
+    Args:
+        times: evaluation times in seconds, increasing, `[m]`.
+        values: the metric already averaged over seeds, `[m]` or `[m, columns]`; NaN counts as above the target.
+    """
+    return first_time_below(times, trailing_mean(times, np.nan_to_num(values, nan=np.inf)), target)
+
+
+def t_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean over the last axis and half its Student's t interval at `CONFIDENCE`; two values at least."""
+    from scipy.stats import t as students_t
+
+    values = np.asarray(values, dtype=float)
+    count = values.shape[-1]
+    quantile = students_t.ppf((1 + CONFIDENCE) / 2, count - 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # inf − inf after a divergence
+        return values.mean(axis=-1), quantile * values.std(axis=-1, ddof=1) / np.sqrt(count)
 
 
 def resampled_times(times: np.ndarray, values: np.ndarray, target: float, seed: int = 0) -> np.ndarray:
@@ -113,7 +140,7 @@ def resampled_times(times: np.ndarray, values: np.ndarray, target: float, seed: 
     drawn = np.random.default_rng(seed).integers(num_replicas, size=(NUM_RESAMPLES, num_replicas))
     counts = (drawn[:, :, None] == np.arange(num_replicas)).sum(axis=1)
     huge = 1e300  # in place of inf, which would be NaN where it was not drawn
-    return first_times(times, np.minimum(values, huge) @ (counts.T / num_replicas), target)
+    return time_to_target(times, np.minimum(values, huge) @ (counts.T / num_replicas), target)
 
 
 def weight_error(shares: Sequence[float] | None, wanted: Sequence[float] | None = None) -> float:

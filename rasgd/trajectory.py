@@ -61,6 +61,12 @@ class Trajectory:
         return None if weights is None else np.asarray(weights)
 
     @property
+    def total_step(self) -> np.ndarray | None:
+        """Sum of all steps up to every evaluation, in units of γ, `[num_evaluations]`; None as for the weights."""
+        steps = self.statistics["total_step"]
+        return None if steps is None else np.asarray(steps)
+
+    @property
     def idle_seconds(self) -> np.ndarray:
         """Seconds every worker had nothing to do, `[n]`."""
         return np.asarray(self.statistics["idle_seconds"])

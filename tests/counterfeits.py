@@ -8,26 +8,26 @@ import numpy as np
 import pandas as pd
 
 METHODS = ["rescaled", "asgd", "delay_adaptive", "minibatch", "malenia", "ringleader", "ia2sgd", "concurrent"]
-LABELS = {"rescaled": "Rescaled ASGD", "shuffled": "Shuffled ASGD", "concurrent": "Concurrent ASGD"}
-PROFILES = {"16 × 4 s": 1.0, "1 … 24 s": 3.2, "15 × 2 s, 48 s": 9.85}  # τ_max/τ_A
+PROFILES = {"equal": 1.0, "spread": 3.2, "one_slow": 9.85}  # τ_max/τ_A
+PANELS = "figure_s4_time_to_target"  # whose numbers it holds the panel says, not the method alone
 EPSILONS = [1e-1, 1e-2, 1e-3, 1e-4, 10**-4.5, 1e-5]
 SEEDS = range(12)
 
 
 def honest() -> dict[str, pd.DataFrame]:
     return {
-        "figure_1_toy": toy(),
-        "figure_2_stationary_error": floors(),
-        "figure_3_quadratic_by_seed": levels(),
-        "figure_4_time_to_target": times_and_effects(),
-        "figure_5_mnist_by_seed": losses(),
-        "figure_6_slow_owners_by_seed": accuracies(),
-        "figure_11_nonconvex_by_seed": gradients(),
-        "figure_12_bias_network_by_seed": network_losses(),
-        "figure_13_hard_instances": hard_instances(),
+        "figure_3_toy": toy(),
+        "figure_s5_stationary_error": floors(),
+        "figure_s6_quadratic_by_seed": levels(),
+        "figure_s4_time_to_target": times_and_effects(),
+        "figure_1_mnist_by_seed": losses(),
+        "figure_s10_slow_owners_by_seed": accuracies(),
+        "figure_s8_nonconvex_by_seed": gradients(),
+        "figure_s9_bias_network_by_seed": network_losses(),
+        "figure_s12_hard_instances": hard_instances(),
         "table_1_methods": costs(),
-        "table_2_time_to_target": tuned_times(),
-        "table_4_exact_times": exact_times(),
+        "table_s1_time_to_target": tuned_times(),
+        "table_s2_exact_times": exact_times(),
     }
 
 
@@ -36,13 +36,14 @@ def toy() -> pd.DataFrame:
         "rescaled": [5, 2.4, 0.98, 0.22, -0.19, -0.42, -0.54, -0.60, -0.64, -0.66],
         "asgd": [5, 1.74, 0.82, 0.56, 0.48, 0.46, 0.455],
     }
-    rows = [("poster", method, 30.0 * index, x) for method, xs in points.items() for index, x in enumerate(xs)]
+    rows = [("poster", method, 30.0 * index, x, np.nan) for method, xs in points.items() for index, x in enumerate(xs)]
     rows += [
-        ("simulation", method, float(time), np.interp(time, 30 * np.arange(len(xs)), xs) + 0.002)
+        ("iterate", method, float(time), np.interp(time, 30 * np.arange(len(xs)), xs) + 0.002, 1.0)
         for method, xs in points.items()
         for time in range(0, 301, 10)
     ]
-    return pd.DataFrame(rows, columns=["source", "method", "time", "x"])
+    table = pd.DataFrame(rows, columns=["source", "method", "time", "x", "at_cycle_end"])
+    return table.assign(series=table["method"] + "_drawn")
 
 
 def floors() -> pd.DataFrame:
@@ -76,23 +77,25 @@ def times_and_effects() -> pd.DataFrame:
             value = 0.27 * (1 + lower)
             bound = 0.27 * (1 + 3 * lower) / (1 + 3 * np.sqrt(1e-5) * (1 + position)) * 1.01
             simulated = (value * 1.02, value * 0.99, value * 1.05, 400) if epsilon >= 1e-2 and position == 1 else ()
-            rows.append(("rescaled", name, epsilon, value, value, value, np.nan, *simulated))
-            rows.append(("rescaled", f"bound: {name}", epsilon, bound, bound, bound, np.nan))
+            rows.append(("rescaled", "time", "rescaled", name, epsilon, value, value, value, np.nan, *simulated))
+            rows.append(("rescaled", "bound", "rescaled", name, epsilon, bound, bound, bound, np.nan))
             ratio = spread * (1 - 0.5 * np.sqrt(epsilon) * (spread > 1))
-            rows.append(("minibatch", name, epsilon, ratio, ratio, ratio, spread))
-    effects = {"heterogeneity": ["ζ = 0.3", "ζ = 10"], "staleness": ["ζ = 1"], "slowest": ["τ_max = 8 s"]}
+            rows.append(("minibatch", "ratio", "minibatch", name, epsilon, ratio, ratio, ratio, spread))
+    effects = {"heterogeneity": ["0.3", "10"], "staleness": ["1"], "slowest": ["8"]}
     for effect, names in effects.items():
         for name in names:
             for epsilon in EPSILONS:
                 value = 1 + 3 * np.sqrt(epsilon)
-                rows.append((effect, name, epsilon, value, value * 0.99, value * 1.01, 1.0, *[np.nan] * 3, 12))
+                ends = (value * 0.99, value * 1.01)
+                rows.append((effect, "ratio", "rescaled", name, epsilon, value, *ends, 1.0, *[np.nan] * 3, 12))
     for method, limit in (("rescaled", 1), ("shuffled", 1), ("concurrent", 10)):
         for step in (0.01, 0.0):
             value = limit * (1 + step)
             half = 0.0 if method == "rescaled" else 0.01 * limit
             count = 1 if method == "rescaled" else 12
-            rows.append(("floor", LABELS[method], step, value, value - half, value + half, limit, *[np.nan] * 3, count))
-    columns = ["panel", "series", "x", "value", "low", "high", "predicted"]
+            ends = (value - half, value + half)
+            rows.append(("floor", "ratio", method, method, step, value, *ends, limit, *[np.nan] * 3, count))
+    columns = ["panel", "kind", "method", "series", "x", "value", "low", "high", "predicted"]
     columns += ["simulated", "simulated_low", "simulated_high", "replicas"]
     return pd.DataFrame([(*row, *[np.nan] * (len(columns) - len(row))) for row in rows], columns=columns)
 
@@ -224,7 +227,12 @@ def exact_times() -> pd.DataFrame:
 def filed_as(products: dict, true: str, claimed: str) -> None:
     """Numbers of the method `true` under the name `claimed`, whose own are gone."""
     for name, table in products.items():
-        if "method" not in table or true not in set(table["method"]) or claimed not in set(table["method"]):
+        if (
+            name == PANELS
+            or "method" not in table
+            or true not in set(table["method"])
+            or claimed not in set(table["method"])
+        ):
             continue
         kept = table["method"].ne(claimed) | from_elsewhere(table)
         taken = table["method"].eq(true) & ~from_elsewhere(table)
@@ -241,7 +249,9 @@ def from_elsewhere(table: pd.DataFrame) -> pd.Series:
 
 
 def with_theory_by_label(table: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
-    """What theory says of a method follows its label, whatever was run under it."""
+    """What theory says of a method follows its label, whatever was run under it; so does the name of its curve."""
+    if "source" in table:
+        table = table.assign(series=table["method"] + "_drawn")
     for column in {"limit", "memory_theory", "idle_theory", "wasted_theory", "weight_error_theory"} & set(table):
         table[column] = table["method"].map(original.groupby("method")[column].first())
     return table
@@ -250,25 +260,25 @@ def with_theory_by_label(table: pd.DataFrame, original: pd.DataFrame) -> pd.Data
 def swapped(products: dict, one: str, other: str) -> None:
     names = {one: other, other: one}
     for name, table in products.items():
-        if "method" in table:
+        if "method" in table and name != PANELS:
             labels = table["method"].where(from_elsewhere(table), table["method"].replace(names))
             products[name] = with_theory_by_label(table.assign(method=labels), table)
 
 
 def vanilla_as_rescaled(products: dict) -> None:
     filed_as(products, "asgd", "rescaled")
-    times = products["table_2_time_to_target"]
+    times = products["table_s1_time_to_target"]
     lost = times["case"] == "heterogeneity_dominated"
     times.loc[lost & (times["method"] != "asgd"), ["ratio", "log_ratio_error"]] = np.nan
-    exact = products["table_4_exact_times"]
+    exact = products["table_s2_exact_times"]
     vanilla = exact["method"] == "asgd"
     exact.loc[vanilla, "over_rescaled"] = 1.0
 
 
 def inverse_steps(products: dict) -> None:
     """γᵢ ∝ 1/τᵢ: a worker counts by its squared frequency, so the bias of vanilla ASGD is doubled."""
-    toy, floors, costs = (products[name] for name in ("figure_1_toy", "figure_2_stationary_error", "table_1_methods"))
-    own = (toy["method"] == "rescaled") & (toy["source"] == "simulation")
+    toy, floors, costs = (products[name] for name in ("figure_3_toy", "figure_s5_stationary_error", "table_1_methods"))
+    own = (toy["method"] == "rescaled") & (toy["source"] == "iterate")
     # (4/5)(x − 4) + (2/5)(x + 3) = 0 with weights (4/5, 1/5)
     toy.loc[own, "x"] = 5 / 3 + (5 - 5 / 3) * np.exp(-toy.loc[own, "time"] / 40)
     own = floors["method"] == "rescaled"
@@ -276,10 +286,10 @@ def inverse_steps(products: dict) -> None:
     for column in ("measured", "low", "high"):
         floors.loc[own, column] += 0.2
     costs.loc[costs["method"] == "rescaled", "weight_error_measured"] = 0.45
-    losses, accuracies = products["figure_5_mnist_by_seed"], products["figure_6_slow_owners_by_seed"]
+    losses, accuracies = products["figure_1_mnist_by_seed"], products["figure_s10_slow_owners_by_seed"]
     losses.loc[losses["method"] == "rescaled", "loss"] *= 5
     accuracies.loc[accuracies["method"] == "rescaled", "accuracy_slow"] -= 0.65
-    gradients, network = products["figure_11_nonconvex_by_seed"], products["figure_12_bias_network_by_seed"]
+    gradients, network = products["figure_s8_nonconvex_by_seed"], products["figure_s9_bias_network_by_seed"]
     own = (gradients["method"] == "rescaled") & (gradients["case"] != "equal")
     gradients.loc[own, ["grad_norm_sq", "grad_norm_sq_frequency"]] = 2e-3, 5e-4
     own = network["method"] == "rescaled"
@@ -288,7 +298,7 @@ def inverse_steps(products: dict) -> None:
 
 def unnormalised_steps(products: dict) -> None:
     """γᵢ = γτᵢ without the harmonic mean: with equal times all steps are larger than vanilla ASGD's."""
-    gradients = products["figure_11_nonconvex_by_seed"]
+    gradients = products["figure_s8_nonconvex_by_seed"]
     gradients.loc[(gradients["method"] == "rescaled") & (gradients["case"] == "equal"), "grad_norm_sq"] /= 2
 
 
@@ -296,46 +306,46 @@ def concurrent_as_rescaled(products: dict) -> None:
     """A method that waits for the slowest and pays for heterogeneity in its leading term."""
     filed_as(products, "concurrent", "rescaled")
     filed_as(products, "minibatch", "rescaled")  # where there is no Concurrent ASGD: τ_max in place of τ_A
-    table = products["figure_4_time_to_target"]
+    table = products["figure_s4_time_to_target"]
     for name, spread in PROFILES.items():
-        own = (table["panel"] == "rescaled") & (table["series"] == name)
+        own = (table["kind"] == "time") & (table["series"] == name)
         table.loc[own, ["value", "low", "high", "simulated", "simulated_low", "simulated_high"]] *= spread
         table.loc[(table["panel"] == "minibatch") & (table["series"] == name), "value"] = 1.0
     table.loc[table["panel"].isin(["heterogeneity", "slowest"]), ["value", "low", "high"]] *= 3
-    hard = products["figure_13_hard_instances"]
+    hard = products["figure_s12_hard_instances"]
     hard.loc[hard["instance"] == "curvature", "exact"] = (
         hard["case"].where(hard["instance"] == "curvature").astype(float)
     )
-    floor = (table["panel"] == "floor") & (table["series"] == LABELS["rescaled"])
+    floor = (table["panel"] == "floor") & (table["method"] == "rescaled")
     table.loc[floor, ["value", "low", "high"]] = 10.0
 
 
 def third_longer(products: dict) -> None:
     """Rescaled ASGD takes a third longer than it should, wherever it runs and not by exact theory alone."""
-    table, exact = products["figure_4_time_to_target"], products["table_4_exact_times"]
+    table, exact = products["figure_s4_time_to_target"], products["table_s2_exact_times"]
     table.loc[table["panel"] == "rescaled", ["simulated", "simulated_low", "simulated_high"]] *= 4 / 3
     table.loc[table["panel"] == "staleness", ["value", "low", "high"]] *= 4 / 3
     table.loc[(table["panel"] == "minibatch"), "value"] *= 3 / 4
-    times = products["table_2_time_to_target"]
+    times = products["table_s1_time_to_target"]
     times["ratio"] *= 3 / 4
     times.loc[times["method"] == "rescaled", "time_exact"] *= 4 / 3
     exact.loc[exact["method"] == "asgd", "over_rescaled"] *= 3 / 4
     exact.loc[exact["method"] == "rescaled", "seconds"] *= 4 / 3
     exact.loc[exact["method"] == "malenia", "seconds"] *= 3 / 4
-    floors = products["figure_2_stationary_error"]
+    floors = products["figure_s5_stationary_error"]
     floors.loc[floors["method"] == "rescaled", ["measured", "low", "high"]] *= 4 / 3
 
 
 def wrong_order_in_epsilon(products: dict) -> None:
     """All exact times but those at the smallest target are a third longer, their bound stays."""
-    table = products["figure_4_time_to_target"]
-    later = (table["panel"] == "rescaled") & (table["x"] > 1e-5) & ~table["series"].str.startswith("bound")
+    table = products["figure_s4_time_to_target"]
+    later = (table["kind"] == "time") & (table["x"] > 1e-5)
     table.loc[later, "value"] *= 4 / 3
 
 
 def growing_effect(products: dict) -> None:
     """Heterogeneity that matters again at the smallest target."""
-    table = products["figure_4_time_to_target"]
+    table = products["figure_s4_time_to_target"]
     table.loc[(table["panel"] == "heterogeneity") & (table["x"] < 2e-5), ["value", "low", "high"]] = 1.3
 
 
@@ -345,7 +355,7 @@ def rescaled_and_vanilla_swapped(products: dict) -> None:
 
 def rescaled_and_minibatch_swapped(products: dict) -> None:
     swapped(products, "rescaled", "minibatch")
-    times = products["table_2_time_to_target"]
+    times = products["table_s1_time_to_target"]
     own = times.loc[times["method"] == "rescaled", "time"].iloc[0]
     times["ratio"] = times["time"] / own
 
@@ -355,14 +365,12 @@ def ringleader_and_malenia_swapped(products: dict) -> None:
 
 
 def rescaled_and_concurrent_swapped(products: dict) -> None:
-    table = products["figure_4_time_to_target"]
-    names = {LABELS["rescaled"]: LABELS["concurrent"], LABELS["concurrent"]: LABELS["rescaled"]}
+    table = products["figure_s4_time_to_target"]
+    names = {"rescaled": "concurrent", "concurrent": "rescaled"}
     floor = table["panel"] == "floor"
-    table.loc[floor, "series"] = table.loc[floor, "series"].replace(names)
-    moved = floor & table["series"].isin(list(names))
-    table.loc[moved, "predicted"] = table.loc[moved, "series"].map(
-        {LABELS["rescaled"]: 1.0, LABELS["concurrent"]: 10.0}
-    )
+    table.loc[floor, "method"] = table.loc[floor, "method"].replace(names)
+    moved = floor & table["method"].isin(list(names))
+    table.loc[moved, "predicted"] = table.loc[moved, "method"].map({"rescaled": 1.0, "concurrent": 10.0})
 
 
 # Counterfeit → the claims that it must break.

@@ -30,10 +30,10 @@ def test_the_four_documented_steps_put_a_new_method_into_figures(tmp_path):
     experiment.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     shutil.rmtree(project / "results", ignore_errors=True)
 
-    done = snakemake(project, "figure_3")
+    done = snakemake(project, "figure_s6")
 
     assert done.returncode == 0, done.stderr
-    drawn = project / "results/smoke/paper_figures/figure_3_quadratic.csv"
+    drawn = project / "results/smoke/paper_figures/figure_s6_quadratic.csv"
     assert set(pd.read_csv(drawn)["method"]) == {"rescaled", "heavy_ball"}
     grid = pd.read_parquet(project / "results/smoke/quadratic/heavy_ball/grid.parquet")
     assert set(grid["options"]) == {'{"beta": 0.5}', '{"beta": 0.9}'}

@@ -79,8 +79,8 @@ def test_no_single_missing_method_stops_the_ledger(name):
 
 def test_too_few_seeds_leave_a_claim_inconclusive():
     products = honest()
-    table = products["figure_6_slow_owners_by_seed"]
-    products["figure_6_slow_owners_by_seed"] = table[table["seed"] < 3]
+    table = products["figure_s10_slow_owners_by_seed"]
+    products["figure_s10_slow_owners_by_seed"] = table[table["seed"] < 3]
     (entry,) = [entry for entry in claims.judge(SETTINGS, products) if entry.claim["id"] == "slow_owners"]
     assert entry.verdict == "inconclusive"
     assert entry.reason == "3 replicas, at least 12 are asked for"
@@ -89,7 +89,7 @@ def test_too_few_seeds_leave_a_claim_inconclusive():
 
 def test_an_undecided_claim_says_how_many_seeds_would_decide():
     products = honest()
-    times = products["table_2_time_to_target"]
+    times = products["table_s1_time_to_target"]
     times.loc[times["method"] == "ringleader", "ratio"] = 1 / 1.23  # within 1.25, by two standard errors
     (entry,) = [entry for entry in claims.judge(SETTINGS, products) if entry.claim["id"] == "competitive_noise"]
     assert entry.verdict == "inconclusive"
@@ -99,14 +99,14 @@ def test_an_undecided_claim_says_how_many_seeds_would_decide():
 
 def test_a_target_that_a_method_does_not_reach_decides_nothing_about_competition():
     products = honest()
-    times = products["table_2_time_to_target"]
+    times = products["table_s1_time_to_target"]
     times.loc[times["method"] == "ia2sgd", "time"] = math.inf
     assert verdicts(products)["competitive_noise"] == "inconclusive"
 
 
 def test_a_target_that_rescaled_does_not_reach_fails():
     products = honest()
-    times = products["table_2_time_to_target"]
+    times = products["table_s1_time_to_target"]
     times.loc[times["method"] == "rescaled", ["time", "time_exact"]] = math.inf
     assert verdicts(products)["competitive_noise"] == "fails"
     # a horizon that is hardly longer than another's time leaves open by how much it is missed
@@ -116,7 +116,7 @@ def test_a_target_that_rescaled_does_not_reach_fails():
 
 def test_exact_times_decide_where_both_are_known():
     products = honest()
-    times = products["table_2_time_to_target"]
+    times = products["table_s1_time_to_target"]
     times.loc[times["method"] == "malenia", "time_exact"] = 300.0  # Rescaled ASGD takes 404 s
     (entry,) = [entry for entry in claims.judge(SETTINGS, products) if entry.claim["id"] == "competitive_noise"]
     assert entry.verdict == "fails" and entry.decisive.name.startswith("malenia")
@@ -134,9 +134,9 @@ def test_replicas_that_all_give_one_number_say_nothing_about_its_error():
 @pytest.mark.parametrize(
     ("name", "column", "rows", "claim"),
     [
-        ("figure_4_time_to_target", "value", {"panel": "rescaled", "series": "1 … 24 s"}, "mean_time_leads"),
-        ("figure_4_time_to_target", "value", {"panel": "rescaled", "series": "1 … 24 s"}, "four_terms_bound"),
-        ("figure_4_time_to_target", "value", {"panel": "staleness"}, "effects_shrink_with_epsilon"),
+        ("figure_s4_time_to_target", "value", {"panel": "rescaled", "series": "spread"}, "mean_time_leads"),
+        ("figure_s4_time_to_target", "value", {"panel": "rescaled", "series": "spread"}, "four_terms_bound"),
+        ("figure_s4_time_to_target", "value", {"panel": "staleness"}, "effects_shrink_with_epsilon"),
     ],
 )
 def test_a_number_that_is_missing_leaves_a_claim_inconclusive(name, column, rows, claim):

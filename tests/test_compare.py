@@ -14,6 +14,7 @@ comparison = importlib.util.module_from_spec(_specification)
 _specification.loader.exec_module(comparison)
 
 TABLE = [["method", "time", "loss"], ["Rescaled ASGD", "1.0", "0.5"], ["Vanilla ASGD", "2.0", "0.25"]]
+KINDS = {"figure_3": "float64", "figure_1": "float32", "figure_s11": "clock", "table_s3": "clock"}
 numbers = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, min_value=-1e100, max_value=1e100)
 
 
@@ -23,8 +24,9 @@ def with_cell(row: int, column: int, text: str) -> list[list[str]]:
     return table
 
 
-def the_verdict(committed, reproduced, item="figure_1"):
-    (verdict,) = comparison.compare({f"{item}_x.csv": committed}, {f"{item}_x.csv": reproduced})
+def the_verdict(committed, reproduced, item="figure_3"):
+    files = ({f"{item}_x.csv": table} for table in (committed, reproduced))
+    (verdict,) = comparison.compare(*files, kinds=KINDS)
     return verdict
 
 
@@ -45,8 +47,11 @@ def checkout(tmp_path, monkeypatch):
     """A git checkout with two committed products, from before any run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    write(tmp_path / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=1000)
-    write(tmp_path / "paper_figures/table_2_times.csv", "method,time\nA,10\n", seconds=1000)
+    write(tmp_path / "paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=1000)
+    write(tmp_path / "paper_figures/table_s1_times.csv", "method,time\nA,10\n", seconds=1000)
+    write(
+        tmp_path / "config/products.yaml", "figure_3_toy: {tolerance: float64}\ntable_s1_times: {tolerance: float64}\n"
+    )
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "--quiet", "-m", "Products")
@@ -92,75 +97,100 @@ def test_the_worst_cell_is_named_with_its_file_row_column_and_values():
 @pytest.mark.parametrize(
     ("reproduced", "word"),
     [
-        (TABLE, "within"),
-        (with_cell(1, 2, "0.500001"), "within"),
-        (with_cell(1, 2, "0.51"), "OUTSIDE"),
-        (with_cell(1, 0, "Other"), "OUTSIDE"),
-        (with_cell(0, 2, "error"), "OUTSIDE"),
-        (TABLE[:2], "OUTSIDE"),
-        ([row[:2] for row in TABLE], "OUTSIDE"),
-        ([*TABLE[:2], ["Vanilla ASGD", "2.0"]], "OUTSIDE"),
-        ([], "OUTSIDE"),
+        (TABLE, "equal"),
+        (with_cell(1, 2, "0.500001"), "last digits"),
+        (with_cell(1, 2, "0.51"), "CHANGED"),
+        (with_cell(1, 0, "Other"), "CHANGED"),
+        (with_cell(0, 2, "error"), "CHANGED"),
+        (TABLE[:2], "CHANGED"),
+        ([row[:2] for row in TABLE], "CHANGED"),
+        ([*TABLE[:2], ["Vanilla ASGD", "2.0"]], "CHANGED"),
+        ([], "CHANGED"),
     ],
 )
 def test_the_verdict_follows_from_values_texts_and_shape(reproduced, word):
     assert the_verdict(TABLE, reproduced).word == word
 
 
-def test_only_what_real_clocks_measured_may_differ_by_a_third():
-    reproduced = with_cell(2, 1, "3.0")  # a third of the larger value
-    words = {
-        item: the_verdict(TABLE, reproduced, item).word for item in ("figure_3", "figure_5", "figure_8", "table_5")
-    }
-    assert words == {"figure_3": "OUTSIDE", "figure_5": "OUTSIDE", "figure_8": "within", "table_5": "within"}
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("2.00001", ["last digits", "last digits", "clock", "clock"]),  # half a unit of the sixth digit of 1.00000
+        ("2.0001", ["CHANGED", "last digits", "clock", "clock"]),
+        ("2.01", ["CHANGED", "CHANGED", "clock", "clock"]),
+        ("30.0", ["CHANGED", "CHANGED", "clock", "clock"]),
+        ("inf", ["CHANGED"] * 4),
+        ("late", ["CHANGED"] * 4),
+    ],
+)
+def test_what_a_difference_is_called_depends_on_what_the_numbers_are_computed_with(cell, words):
+    assert [the_verdict(TABLE, with_cell(2, 1, cell), item).word for item in KINDS] == words
 
 
-@pytest.mark.parametrize("item", ["figure_8", "table_5"])
-def test_real_clock_items_still_need_equal_texts(item):
-    assert the_verdict(TABLE, with_cell(2, 0, "Other"), item).word == "OUTSIDE"
+def test_equal_bytes_are_told_from_rounding_even_on_a_clock():
+    assert the_verdict(TABLE, TABLE, "figure_s11").word == the_verdict(TABLE, TABLE, "figure_3").word == "equal"
+
+
+@pytest.mark.parametrize("item", ["figure_s11", "table_s3"])
+def test_products_of_a_clock_still_need_equal_texts(item):
+    assert the_verdict(TABLE, with_cell(2, 0, "Other"), item).word == "CHANGED"
+
+
+def test_every_kind_of_tolerance_in_the_rows_is_known_and_none_is_for_nothing():
+    assert set(comparison.tolerances(ROOT / "config/products.yaml").values()) == set(comparison.TOLERANCES)
+    schema = (ROOT / "workflow/schemas/products.schema.yaml").read_text()
+    assert f"enum: [{', '.join(comparison.TOLERANCES)}]" in schema
 
 
 def test_all_files_of_a_figure_are_one_item_and_figures_stand_in_order():
     tables = {
-        name: TABLE for name in ("figure_10_a.csv", "figure_2_a.csv", "figure_2_b.csv", "table_1_a.csv", "other.csv")
+        name: TABLE
+        for name in (
+            "figure_s10_a.csv",
+            "figure_s2_a.csv",
+            "figure_2_b.csv",
+            "figure_2_a.csv",
+            "table_1_a.csv",
+            "z.csv",
+        )
     }
-    items = [verdict.item for verdict in comparison.compare(tables, tables)]
-    assert items == ["figure_2", "figure_10", "other", "table_1"]
+    items = [verdict.item for verdict in comparison.compare(tables, tables, kinds={})]
+    assert items == ["figure_2", "figure_s2", "figure_s10", "table_1", "z"]
 
 
 def test_missing_new_and_additional_files_are_said():
     committed = {"figure_1_a.csv": TABLE, "figure_2_a.csv": TABLE}
     reproduced = {"figure_2_a.csv": TABLE, "figure_2_b.csv": TABLE, "figure_3_a.csv": TABLE}
-    words = {verdict.item: verdict.word for verdict in comparison.compare(committed, reproduced)}
-    assert words == {"figure_1": "missing", "figure_2": "OUTSIDE", "figure_3": "new"}
+    words = {verdict.item: verdict.word for verdict in comparison.compare(committed, reproduced, kinds={})}
+    assert words == {"figure_1": "missing", "figure_2": "CHANGED", "figure_3": "new"}
 
 
 def test_the_overwritten_products_are_compared_with_those_of_the_last_commit(checkout, capsys):
     write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
-    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.50001\n", seconds=3000)
-    write(checkout / "paper_figures/table_2_times.csv", "method,time\nA,10\n", seconds=3000)
+    write(checkout / "paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.500001\n", seconds=3000)
+    write(checkout / "paper_figures/table_s1_times.csv", "method,time\nA,10\n", seconds=3000)
     assert comparison.main([]) == 0
-    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.6\n", seconds=3000)
+    write(checkout / "paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.6\n", seconds=3000)
     assert comparison.main([]) == 1
     said = capsys.readouterr().out
-    assert "figure_1_toy.csv row 2, x: committed 0.5, reproduced 0.6, relative difference 1.7e-01" in said
-    assert "2 items: 1 within, 1 OUTSIDE, 0 missing, 0 new, 0 untouched" in said
+    assert "figure_3_toy.csv row 2, x: committed 0.5, reproduced 0.6, relative difference 1.7e-01" in said
+    assert "2 items: 1 equal, 0 last digits, 1 CHANGED, 0 clock, 0 missing, 0 new, 0 untouched" in said
 
 
 def test_a_product_that_no_run_wrote_is_not_called_reproduced(checkout, capsys):
     write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
     assert comparison.main([]) == 1
-    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=3000)
+    write(checkout / "paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=3000)
     assert comparison.main([]) == 0
-    assert "untouched  table_2" in capsys.readouterr().out
+    assert "untouched    table_s1" in capsys.readouterr().out
 
 
 def test_a_deleted_product_is_missing(checkout, capsys):
     write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
-    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=3000)
-    (checkout / "paper_figures/table_2_times.csv").unlink()
+    write(checkout / "paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.5\n", seconds=3000)
+    (checkout / "paper_figures/table_s1_times.csv").unlink()
     assert comparison.main([]) == 1
-    assert "missing    table_2" in capsys.readouterr().out
+    assert "missing      table_s1" in capsys.readouterr().out
 
 
 def test_before_the_first_run_there_is_nothing_to_compare(checkout, capsys):
@@ -177,7 +207,7 @@ def test_an_unpacked_archive_keeps_its_products_before_the_first_run(checkout, c
     (checkout / ".git").rename(checkout / "not_git")
     assert comparison.main(["--keep"]) == 0
     write(checkout / "results/laptop/runs/a.parquet", "", seconds=2000)
-    write(checkout / "paper_figures/figure_1_toy.csv", "time,x\n0,1.0\n1,0.6\n", seconds=3000)
+    write(checkout / "paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.6\n", seconds=3000)
     assert comparison.main(["--keep"]) == 0  # the second run must not keep what the first one wrote
     assert comparison.main([]) == 1
     assert "committed 0.5, reproduced 0.6" in capsys.readouterr().out

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from rasgd import declared, theory
+from rasgd import declared, exact, theory
 from rasgd.compute_times import FixedTimes
-from rasgd.experiments import exact
+from rasgd.exact.synchronous import malenia_round
+from rasgd.experiments import exact as computations
 from rasgd.experiments import settings as experiment
 from rasgd.experiments.exact import EXACT, floors, ratios, times
 from rasgd.experiments.tuned_time import crossings, tuned_time
@@ -29,7 +30,8 @@ def ignored(fraction):
 def test_every_computation_declares_its_tables_and_has_an_experiment():
     for computation, module in EXACT.items():
         assert (
-            exact.table_names(computation) and declared.PACKAGE.joinpath(*module.split(".")).with_suffix(".py").exists()
+            computations.table_names(computation)
+            and declared.PACKAGE.joinpath(*module.split(".")).with_suffix(".py").exists()
         )
     assert {own["exact"] for own in SMOKE.values() if experiment.is_exact(own)} == set(EXACT)
 
@@ -38,10 +40,14 @@ def test_a_misspelt_key_of_an_exact_experiment_is_named():
     schema = experiment.read_yaml(ROOT / "workflow/schemas/experiment.schema.yaml")
     settings = SMOKE["time_to_target"] | {"epsilon": [0.1]}
     with pytest.raises(ValueError, match="unknown key epsilon"):
-        experiment.check_schema(settings, experiment.experiment_schema(schema, settings), "file.yaml")
+        experiment.check_schema(
+            settings, experiment.experiment_schema(experiment.filled(schema), settings), "file.yaml"
+        )
     settings = SMOKE["time_to_target"] | {"exact": "timess"}
     with pytest.raises(ValueError, match=r"exact: 'timess' is not one of \['floors', 'ratios'"):
-        experiment.check_schema(settings, experiment.experiment_schema(schema, settings), "file.yaml")
+        experiment.check_schema(
+            settings, experiment.experiment_schema(experiment.filled(schema), settings), "file.yaml"
+        )
 
 
 def test_a_computation_is_given_what_its_settings_read(monkeypatch):
@@ -55,20 +61,20 @@ def test_a_computation_is_given_what_its_settings_read(monkeypatch):
             given.update(read)
             return {"seen": pd.DataFrame(read["toy"].tables["runs"])}
 
-    monkeypatch.setattr(exact.importlib, "import_module", lambda name: Module)
-    read = {"toy": exact.Read({"until": 3}, {"runs": pd.DataFrame({"seed": [1]})})}
-    made = exact.compute({"exact": "times", "reads": {"toy": ["runs"]}}, ignored, read)
+    monkeypatch.setattr(computations.importlib, "import_module", lambda name: Module)
+    read = {"toy": computations.Read({"until": 3}, {"runs": pd.DataFrame({"seed": [1]})})}
+    made = computations.compute({"exact": "times", "reads": {"toy": ["runs"]}}, ignored, read)
     assert list(made) == ["seen"] and given["toy"].settings == {"until": 3}
     Module.TABLES = ("another",)
     with pytest.raises(ValueError, match="times must make the tables another, got seen"):
-        exact.compute({"exact": "times", "reads": {"toy": ["runs"]}}, ignored, read)
+        computations.compute({"exact": "times", "reads": {"toy": ["runs"]}}, ignored, read)
 
 
 @pytest.mark.parametrize(
     ("reads", "message"),
     [
-        ({"toys": ["runs"]}, "reads must name trained experiments .*toy.*, got 'toys'"),
-        ({"toy": ["run"]}, "reads.toy must name tables curves, runs, grid, got 'run'"),
+        ({"toy": ["iterates"]}, "reads must name trained experiments .*quadratic.*, got 'toy'"),
+        ({"quadratic": ["run"]}, "reads.quadratic must name tables curves, runs, grid, got 'run'"),
     ],
 )
 def test_what_is_read_and_not_there_is_refused(reads, message):
@@ -79,7 +85,7 @@ def test_what_is_read_and_not_there_is_refused(reads, message):
 @pytest.mark.parametrize("times", [[1, 1, 2, 4], [1, 2, 3, 6], [2, 2, 2, 2], [1, 1, 1, 16]])
 @pytest.mark.parametrize("batch", [1, 4, 9, 40])
 def test_malenia_round_is_what_the_simulator_does(times, batch):
-    seconds, counts = theory.malenia_round(times, batch)
+    seconds, counts = malenia_round(times, batch)
     problem = theory.spectrum_quadratic([1.0], 4, 1.0, 1.0, 1.0).problem()
     run = simulate(problem, "malenia", times, 0.1, until=5 * seconds, eval_every=seconds, S=batch)
     assert run.metrics["updates"].tolist() == [0, 1, 2, 3, 4, 5]
@@ -87,42 +93,47 @@ def test_malenia_round_is_what_the_simulator_does(times, batch):
     assert run.statistics["applied_gradients"] == 5 * counts.sum()
 
 
-def test_malenia_twin_has_the_moments_of_simulated_runs():
-    times, quadratic = [1, 1, 2, 4], theory.spectrum_quadratic([0.3, 1.0], 4, 1.0, 2.0, 1.0)
-    twin, seconds = theory.malenia_twin(quadratic.instance(), times, 9)
-    at, seeds = 8 * seconds[0] * np.arange(4), range(2000)
-    run = simulate(quadratic.problem(), "malenia", times, 0.2, seed=seeds, until=at[-1], eval_every=at[1], S=9)
-    rows = run.metrics.groupby("time").grad_norm_sq
-    predicted = theory.moment_trajectory(twin, seconds, "minibatch", 0.2, at).expected_grad_norm_sq
-    # three noisy comparisons, 4 standard errors each; a wrong noise level of Malenia would be off by > 10 of them
-    np.testing.assert_array_less(np.abs(rows.mean() - predicted), 4 * rows.std() / np.sqrt(len(seeds)) + 1e-12)
+def test_malenia_rounds_in_closed_form_are_malenia_gradient_by_gradient():
+    times, problem = [1, 1, 2, 4], theory.spectrum_quadratic([0.3, 1.0], 4, 1.0, 2.0, 1.0).problem()
+    followed, rounds = exact.dynamics(problem, "malenia", times, S=9), exact.malenia_rounds(problem, times, 9)
+    assert rounds.period == followed.period
+    at, steps = rounds.period * np.arange(6), [0.1, 0.4]
+    ours, theirs = (exact.moment_trajectory(dynamics, steps, at) for dynamics in (followed, rounds))
+    np.testing.assert_allclose(ours.covariance, theirs.covariance, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(ours.expected_grad_norm_sq, theirs.expected_grad_norm_sq, rtol=1e-12)
+    ours, theirs = (exact.stationary_error(dynamics, steps) for dynamics in (followed, rounds))
+    np.testing.assert_allclose(ours.total, theirs.total, rtol=1e-12)
+    ours, theirs = (exact.time_to_target(dynamics, steps, [0.5, 0.2]) for dynamics in (followed, rounds))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
 def test_small_step_floor_is_the_limit_of_the_exact_floor():
     rng = np.random.default_rng(0)
-    instance = theory.diagonal_instance(rng.uniform(0.5, 1.5, (3, 2)), np.zeros((3, 2)), 0.7)
+    instance = exact.diagonal_instance(rng.uniform(0.5, 1.5, (3, 2)), np.zeros((3, 2)), 0.7)
     for method in ("asgd", "rescaled", "minibatch"):
-        exact = theory.stationary_error(instance, [1, 2, 4], method, [1e-4, 2e-4]).noise
-        law = theory.small_step_floor(instance, [1, 2, 4], method, [1e-4, 2e-4])
+        dynamics = exact.dynamics(instance, method, [1, 2, 4])
+        law = exact.small_step(dynamics).slope * np.array([1e-4, 2e-4])
         # the next term is relatively of order γ·curvature·arrivals per cycle, 1e-3
-        np.testing.assert_allclose(law, exact, rtol=3e-3)
+        np.testing.assert_allclose(law, exact.stationary_error(dynamics, [1e-4, 2e-4]).noise, rtol=3e-3)
 
 
 @pytest.mark.parametrize("method", ["rescaled", "minibatch"])
 def test_best_time_is_not_beaten_by_a_fine_grid(method):
-    instance, times = theory.adapted_quadratic(0.01, 4, heterogeneity=1.0).instance(), [1, 2, 4, 4]
-    best = theory.best_time(instance, times, method, 0.01)
+    instance, times = theory.adapted_quadratic(0.01, 4, heterogeneity=1.0).problem(), [1, 2, 4, 4]
+    best = exact.best_time(exact.dynamics(instance, method, times), 0.01)
     steps = best.step_size * np.geomspace(0.2, 3, 200)
-    times_there = theory.time_to_target(instance, times, method, steps, 0.01)
+    times_there = exact.time_to_target(exact.dynamics(instance, method, times), steps, 0.01)
     # .2 %: the refined grid has a ratio of 2^(1/16), and times bend at arrivals
     assert best.seconds <= times_there.min() * 1.002
-    assert theory.time_to_target(instance, times, method, best.step_size, 0.01) == pytest.approx(best.seconds, rel=1e-3)
+    assert exact.time_to_target(exact.dynamics(instance, method, times), best.step_size, 0.01) == pytest.approx(
+        best.seconds, rel=1e-3
+    )
 
 
 def test_best_time_needs_noise():
-    quiet = theory.spectrum_quadratic([1.0], 2, 1.0, 0.0, 1.0).instance()
+    quiet = theory.spectrum_quadratic([1.0], 2, 1.0, 0.0, 1.0).problem()
     with pytest.raises(ValueError, match="noise_std"):
-        theory.best_time(quiet, [1, 2], "rescaled", 0.1)
+        exact.best_time(exact.dynamics(quiet, "rescaled", [1, 2]), 0.1)
 
 
 def test_instances_have_the_constants_they_promise():
@@ -176,14 +187,14 @@ def test_crossings_bracket_the_time_of_the_mean():
 
 def test_tuned_time_finds_the_exact_best_time():
     quadratic, times = theory.adapted_quadratic(0.1, 4, noise=1.0), FixedTimes([1, 2, 4, 4])
-    exact = theory.best_time(quadratic.instance(), times.mean, "rescaled", 0.1)
+    best = exact.best_time(exact.dynamics(quadratic.problem(), "rescaled", times.mean), 0.1)
     grid = {"lowest_log2": -6, "steps_per_octave": 2, "count": 8, "max_extensions": 2, "refine": 0}
     found = tuned_time(
-        quadratic.problem(), "rescaled", times, 0.1, exact.seconds, grid, range(1000, 1100), range(200), 2
+        quadratic.problem(), "rescaled", times, 0.1, best.seconds, grid, range(1000, 1100), range(200), 2
     )
-    assert found.until == 4 * exact.seconds  # doubled until it is 2.5 times the time
+    assert found.until == 4 * best.seconds  # doubled until it is 2.5 times the time
     # The grid's step is within √2 of the best, where the time is up to a tenth longer.
-    assert 0.9 * exact.seconds < found.seconds < 1.2 * exact.seconds
+    assert 0.9 * best.seconds < found.seconds < 1.2 * best.seconds
     assert found.low <= found.seconds <= found.high and not found.on_edge
 
 
@@ -200,18 +211,36 @@ def test_exact_experiments_agree_with_their_runs_at_smoke_scale():
     assert (stability["predicted_stable"] == stability["measured_stable"]).all() and stability["measured_stable"].any()
 
 
-def test_a_method_without_exact_theory_is_simulated_at_its_theory_step():
+def test_a_method_is_simulated_at_its_theory_step_beside_the_exact_time():
     settings = copy.deepcopy(SMOKE["time_to_target"]) | {"epsilons": [0.1]}
     settings["profiles"] = {"equal": settings["profiles"]["equal"], "spread": settings["profiles"]["spread"]}
-    settings["simulated"] |= {"epsilons": [], "evaluations": 200}
-    found = times.compute(settings, ignored)["times"].set_index(["method", "profile"])
-    row = found.loc["ringleader", "equal"]
+    settings["simulated"] |= {"epsilons": [], "evaluations": 400}
+    settings["theory_steps"]["seeds"] = list(range(24))
+    found = times.compute(settings, ignored)["times"].set_index(["steps", "method", "profile"])
+    row = found.loc["theory", "ringleader", "equal"]
     # With equal times τ = 4 s a round is two arrivals of every worker, and n updates shrink the soft mode 3ε, which
     # starts at ‖∇F‖² = 6ε: 2τ·ln √6/(3εγn) seconds, to which noise and the last tenth's average add up to a tenth.
     alone = 8 * np.log(6) / 2 / (0.3 * row["step_size"] * 16)
-    assert row["steps"] == "theory" and row["step_size"] == 1 / (8 * 16)
-    assert 0.97 * alone < row["seconds"] < 1.1 * alone and row["low"] <= row["seconds"] <= row["high"]
-    assert row["replicas"] == 3 and np.isfinite(found.loc["ringleader", "spread"]["seconds"])
+    assert row["step_size"] == 1 / (8 * 16) and 0.97 * alone < row["seconds"] < 1.1 * alone
+    # 24 seeds, and a four-hundredth of twice the time between evaluations
+    width = (row["high"] - row["low"]) + row["seconds"] / 100
+    assert row["replicas"] == 24 and abs(row["measured"] - row["seconds"]) < width < 0.2 * row["seconds"]
+    assert np.isfinite(found.loc["theory", "ringleader", "spread"]["seconds"])
+
+
+def test_methods_with_another_objective_are_compared_without_heterogeneity():
+    settings = copy.deepcopy(SMOKE["time_to_target"]) | {"epsilons": [0.1], "homogeneous_methods": ["asgd", "fedbuff"]}
+    settings |= {"methods": ["rescaled", "ia2sgd"], "profiles": {"short": {"compute_times": [1, 2, 4, 4]}}}
+    settings["simulated"] = settings["simulated"] | {"epsilons": [], "profile": "short"}
+    settings["theory_steps"]["epsilons"] = []
+    found = times.compute(settings, ignored)["times"].set_index(["method", "steps"])
+    for method in ("asgd", "fedbuff"):
+        row = found.loc[method, "tuned"]
+        assert row["heterogeneity"] == 0 and np.isnan(row["bound"])
+        assert row["predicted_ratio"] == pytest.approx((4 / 2) / (11 / 4))  # τ_H/τ_A
+        assert row["floor"] <= 0.1 and row["step_size"] < row["largest_stable_step"]
+    assert found.loc["ia2sgd", "tuned"]["heterogeneity"] == 1
+    assert found.loc["rescaled", "tuned"]["over_rescaled"] == 1
 
 
 def test_simulated_targets_that_are_no_targets_are_refused():

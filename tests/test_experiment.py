@@ -35,7 +35,7 @@ def quadratic() -> dict:
 def refused(config: dict) -> str:
     """The message with which settings are refused; fails if they are accepted."""
     with pytest.raises(ValueError) as raised:
-        experiment.check_schema(config, experiment.experiment_schema(SCHEMA, config), "file.yaml")
+        experiment.check_schema(config, experiment.experiment_schema(experiment.filled(SCHEMA), config), "file.yaml")
         experiment.check(config, "file.yaml")
     message = str(raised.value)
     assert message.startswith("file.yaml") and "\n" not in message
@@ -46,7 +46,7 @@ def refused(config: dict) -> str:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_experiment_is_valid_at_every_scale(path, scale):
     config = experiment.read(path, scale)
-    experiment.check_schema(config, experiment.experiment_schema(SCHEMA, config), path.name)
+    experiment.check_schema(config, experiment.experiment_schema(experiment.filled(SCHEMA), config), path.name)
     experiment.check(config, path.name)
 
 
@@ -135,7 +135,7 @@ def test_partitions_by_label_are_dealt_with_the_shards_that_settings_ask_for():
     config = experiment.read(ROOT / "config/experiments/mnist.yaml", "smoke")
     config["data"]["partition"] = {"kind": "by_label", "seed": 0, "shards_per_worker": 2}
     assert experiment.partition_settings(config) == {
-        "dataset": "mnist_5k", "kind": "by_label", "seed": 0, "shards_per_worker": 2, "num_workers": 8,
+        "dataset": "mnist_5k", "kind": "by_label", "seed": 0, "shards_per_worker": 2, "num_workers": 10,
     }  # fmt: skip
 
 
@@ -178,11 +178,12 @@ def test_every_kind_of_compute_times_is_a_law_and_random_ones_say_so():
         "linear": {"num_workers": 3},
         "square_root": {"num_workers": 3},
         "two_speed": {"num_fast": 1, "num_slow": 2},
+        "permuted": {"times": [1.0, 2.0, 4.0]},
     }
     for kind in build.COMPUTE_TIMES:
         law = build.build_compute_times({"kind": kind, **given.get(kind, {"seconds": [1.0, 2.0, 4.0]})})
         assert isinstance(law, rasgd.ComputeTimes) and law.num_workers == 3
-        durations = {law.seeded(seed).duration(2, 0, 0.0) for seed in range(3)}
+        durations = {law.seeded(seed).duration(2, 0, 0.0) for seed in range(9)}
         assert build.is_random(law) == (len(durations) > 1)
 
 
@@ -251,13 +252,20 @@ def test_own_parameters_may_be_given_in_terms_of_n(value, expected):
 
 
 def test_own_parameters_that_coincide_are_tried_once():
-    config = {"methods": {"ringmaster": {"R": [1, "n/4", "n"], "abort": [True, False]}}}
-    assert experiment.method_options(config, "ringmaster", 4) == [
+    assert experiment.method_options({"R": [1, "n/4", "n"], "abort": [True, False]}, 4) == [
         {"R": 1, "abort": True},
         {"R": 1, "abort": False},
         {"R": 4, "abort": True},
         {"R": 4, "abort": False},
     ]
+
+
+def test_a_list_of_options_is_a_line_of_its_own_each():
+    lines = [{"restart": "held"}, {"trigger": "opens"}]
+    config = {"methods": {"rescaled": None, "malenia": {"S": [4, 8]}, "ringleader": lines}}
+    assert experiment.method_lines(config, "rescaled") == [{}]
+    assert experiment.method_lines(config, "malenia") == [{"S": [4, 8]}]
+    assert experiment.method_lines(config, "ringleader") == lines
 
 
 def test_training_depends_on_nothing_of_the_other_methods(quadratic):

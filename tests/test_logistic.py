@@ -72,7 +72,7 @@ def test_a_batch_gradient_is_that_of_the_formula(num_seeds):
 @pytest.mark.parametrize("num_replicas", [1, 3])
 def test_without_a_batch_size_gradients_are_exact(num_replicas):
     problem, x = logistic(), points(num_replicas)
-    assert problem.draw(None, 0, 16) is None
+    assert problem.draw(None, 0) is None
     for worker in range(N):
         gradient = problem.gradient(worker, x, None)
         for row in range(num_replicas):

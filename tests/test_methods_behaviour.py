@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rasgd
-from rasgd.randomness import BLOCK, generator
+from rasgd.randomness import Stream, generator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*made no update")
 
@@ -109,10 +109,10 @@ def test_every_method_equals_its_plain_twin(method):
 def test_rescaled_equals_the_academic_version_with_noise():
     times, noise_std, seed = [1.0, 2.0, 0.5, 3.0], 0.3, 7
     A, b, x0 = quadratic(4, 3, seed=1)
+    stream = Stream([seed], "sample")
 
     def gradient(i, k, x):
-        noise = generator(seed, "sample", i, k // BLOCK).standard_normal((BLOCK, 3))[k % BLOCK]
-        return A[i] @ x - b[i] + noise_std * noise
+        return A[i] @ x - b[i] + noise_std * stream.at(i, k).normal(3)[0, 0]
 
     history = academic_twin.rescaled_asgd(gradient, x0, times, step_size=0.05, until=40.0)
     t = rasgd.simulate(

@@ -246,6 +246,21 @@ def test_effective_weights_are_each_workers_share_of_all_steps(method, options):
     np.testing.assert_allclose(t.effective_weights, t.final_point / t.final_point.sum(), rtol=0, atol=1e-13)
 
 
+@every_case
+def test_the_total_step_at_every_evaluation_is_how_far_x_has_moved(method, options):
+    decay = {"after": 0.5, "to": 0.1}
+    for law, step_size_decay in ((rasgd.FixedTimes, None), (rasgd.ExponentialTimes, decay)):
+        t = rasgd.simulate(
+            constant_gradients(), method, law(TIMES), 0.25, until=2.5 * CYCLE, step_size_decay=step_size_decay,
+            **options,
+        )  # fmt: skip
+        moved = -N * t.columns["loss"] / 0.25  # F(x) = −(x₁ + … + xₙ)/n
+        assert len(t.total_step) == len(moved) == 61
+        # Some 100 additions, each of which errs by 1.1e-16 of the sum.
+        np.testing.assert_allclose(t.total_step, moved, rtol=1e-12, atol=1e-12)
+        assert t.statistics["step_per_second"] == pytest.approx(moved[-1] / (2.5 * CYCLE), rel=1e-12)
+
+
 def test_every_method_has_a_row_of_theory_that_agrees_with_its_class():
     assert list(ROWS) == list(rasgd.METHODS)
     for name, method in rasgd.METHODS.items():
@@ -318,7 +333,8 @@ def test_effective_weights_of_a_method_that_is_not_linear_are_not_a_number():
             self.update(arrival.gradient / arrival.gradient.norm(dim=1, keepdim=True))
             return [rasgd.Job(arrival.worker)]
 
-    assert rasgd.simulate(quadratic(), Normalised, TIMES, 0.1, until=20.0).effective_weights is None
+    t = rasgd.simulate(quadratic(), Normalised, TIMES, 0.1, until=20.0)
+    assert t.effective_weights is None and t.total_step is None and t.statistics["step_per_second"] is None
 
 
 @every_case

@@ -19,7 +19,7 @@ POSITIVE = st.floats(1e-3, 1e3)
 @st.composite
 def constants(draw):
     smoothness, gap = draw(POSITIVE), draw(POSITIVE)
-    variance, zeta = draw(st.floats(0, 100)), draw(st.floats(0, 100))
+    variance, zeta = (draw(st.one_of(st.just(0.0), st.floats(1e-3, 100))) for _ in range(2))
     growth = draw(st.one_of(st.just(0.0), st.floats(1e-3, 9)))
     return theory.Constants(smoothness, smoothness * draw(st.floats(1, 10)), variance, gap, zeta, growth)
 

@@ -290,12 +290,15 @@ def test_the_numbers_beside_a_heat_map_are_the_counts(tmp_path):
     assert len(rows) == counts.size and np.array_equal(counts, made.counts)
 
 
+ENDINGS = {"partition": "npz", "png": "png", "table": "parquet"}
+
+
 def snakemake_for(tmp_path: Path, num_workers: int) -> SimpleNamespace:
     return SimpleNamespace(
         wildcards=SimpleNamespace(experiment="digits_iid"),
         params=SimpleNamespace(kind="iid", arguments={"num_workers": num_workers, "seed": 0}),
         input=SimpleNamespace(dataset=str(tmp_path / "digits.npz")),
-        output=SimpleNamespace(partition=str(tmp_path / "digits_iid.npz"), png=str(tmp_path / "digits_iid.png")),
+        output=SimpleNamespace(**{key: str(tmp_path / f"digits_iid.{ending}") for key, ending in ENDINGS.items()}),
         log=[str(tmp_path / "partition.log")],
     )
 
@@ -305,7 +308,7 @@ def test_the_rule_writes_the_partition_and_its_heat_map(digits, tmp_path):
     runpy.run_path(str(SCRIPT), init_globals={"snakemake": snakemake_for(tmp_path, 7)})
     assert partition.read(tmp_path / "digits_iid.npz").num_workers == 7
     assert {path.name for path in tmp_path.glob("digits_iid.*")} == {
-        f"digits_iid.{e}" for e in ("npz", "png", "pdf", "csv")
+        f"digits_iid.{e}" for e in ("npz", "png", "pdf", "csv", "parquet")
     }
 
 

@@ -6,11 +6,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import rasgd
 from rasgd.problems import Network, Quadratic, random_quadratic, tridiagonal
 from rasgd.problems.base import Samples
-from rasgd.randomness import generator
+from rasgd.randomness import Stream, generator
 
 RNG = np.random.default_rng(0)
 N, D = 3, 5
@@ -178,7 +180,7 @@ def test_a_network_gradient_in_single_precision_differs_by_rounding_only():
 
 def test_without_a_batch_size_gradients_are_those_of_the_whole_share():
     problem = network(batch_size=None, double=True)
-    assert problem.draw(None, 0, 16) is None
+    assert problem.draw(None, 0) is None
     x = torch.from_numpy(np.random.default_rng(2).normal(size=(2, problem.dim)))
     for worker, part in enumerate(problem.parts):
         gradient = problem.gradient(worker, x, None)
@@ -286,7 +288,7 @@ def test_batches_are_distinct_and_uniformly_distributed(population, size):
     count = 6000
     rows = np.zeros((2 * population, 1))
     problem = Network(rows, rows[:, 0].astype(int), np.arange(2 * population).reshape(2, -1), (1, 2), batch_size=size)
-    batches = problem.draw(np.random.default_rng(7), 0, count)
+    batches = problem.draw(Stream([7], "sample").at(0, 0, count), 0)[:, 0]
     assert batches.shape == (count, size) and batches.min() >= 0 and batches.max() < population
     assert all(len(set(batch)) == size for batch in batches.tolist())
     every = [frozenset(subset) for subset in itertools.combinations(range(population), size)]
@@ -302,7 +304,7 @@ def test_batches_are_distinct_and_uniformly_distributed(population, size):
 def test_batches_come_from_the_workers_own_share():
     problem = network()
     for worker, part in enumerate(problem.parts):
-        draws = problem.draw(np.random.default_rng(worker), worker, 200)
+        draws = problem.draw(Stream([3, 4], "sample").at(worker, 0, 100), worker)
         assert set(draws.ravel().tolist()) == set(part.tolist())
 
 
@@ -363,6 +365,66 @@ def test_streams_of_different_keys_are_unrelated():
     assert abs(np.square(first).mean() - 1) < 4 * np.sqrt(2 / m)
     assert abs((first[:-1] * first[1:]).mean()) < 4 / np.sqrt(m)
     np.testing.assert_array_equal(generator(3, "sample", 1, 2).random(5), generator(3, "sample", 1, 2).random(5))
+
+
+@pytest.mark.parametrize("law", ["uniform", "normal"])
+@settings(max_examples=60)
+@given(
+    widths=st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    k=st.integers(0, 2**50),
+    count=st.integers(1, 9),
+    worker=st.integers(0, 10**6),
+    seeds=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=3),
+)
+def test_a_gradient_is_given_the_same_numbers_singly_and_together(law, widths, k, count, worker, seeds):
+    def numbers(seeds, k, count):
+        draws = Stream(seeds, "sample").at(worker, k, count)
+        return [getattr(draws, law)(width) for width in widths]  # requests of their own
+
+    together = numbers(seeds, k, count)
+    for position, seed in itertools.product(range(count), range(len(seeds))):
+        for one, many in zip(numbers(seeds[seed : seed + 1], k + position, 1), together, strict=True):
+            np.testing.assert_array_equal(one[0, 0], many[position, seed])
+    every = np.concatenate([part.ravel() for part in together])
+    assert len(np.unique(every)) == every.size or len(set(seeds)) < len(seeds)
+    assert np.isfinite(every).all()
+
+
+def test_numbers_follow_their_laws():
+    draws = Stream([0, 1], "sample").at(3, 0, 4000)
+    uniform, normal = draws.uniform(7), draws.normal(7)
+    assert uniform.shape == normal.shape == (4000, 2, 7)
+    m = uniform.size
+    # Kolmogorov-Smirnov: the largest distance of distribution functions exceeds 1.95/√m in one of 1000 samples.
+    for probabilities in (uniform, torch.special.ndtr(torch.from_numpy(normal)).numpy()):
+        distance = np.abs(np.sort(probabilities.ravel()) - (np.arange(m) + 0.5) / m).max()
+        assert distance < 1.95 / np.sqrt(m)
+        for axis in range(3):  # neighbouring gradients, seeds and entries: correlation within 4/√m of 0
+            centred = np.moveaxis(probabilities - 0.5, axis, 0)
+            pairs = centred[:-1] * centred[1:]
+            assert abs(pairs.mean() * 12) < 4 / np.sqrt(pairs.size)
+
+
+def test_the_ends_of_the_generator_are_finite_normals():
+    class Extreme:
+        def random(self, out):
+            out[:] = np.resize([0.0, 1 - 2.0**-53, 0.5, 2.0**-53], out.shape)
+
+    stream = Stream([0], "sample")
+    stream.generator = Extreme()
+    normal = stream.at(0, 0).normal(4)[0, 0]
+    assert np.isfinite(normal).all()
+    assert normal[0] == -normal[1] < -8  # a standard normal is below -8.2 with probability 2**-53
+    assert stream.at(0, 0).uniform(4).min() > 0
+
+
+@pytest.mark.parametrize("workers", [1, 40, 3000, 10**6])
+def test_samples_are_the_same_however_many_are_drawn_at_once(workers):
+    problem = Quadratic(np.eye(3) * 0, np.zeros((2, 3)), noise_std=1.0)
+    reference, samples = Samples(problem, [0, 1]), Samples(problem, [0, 1], num_workers=workers)
+    for worker, k in itertools.product(range(2), [0, 1, 2, 17, 16, 3, 31]):
+        assert torch.equal(samples(worker, k), reference(worker, k))
+    assert samples.length == {1: 16, 40: 16, 3000: 16, 10**6: 1}[workers]
 
 
 # Devices

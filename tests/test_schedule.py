@@ -255,5 +255,7 @@ def test_effective_weights_are_measured_unless_told_not_to_and_change_nothing_el
     weighed, unweighed = (rasgd.simulate(drift(), "asgd", **call, measure_weights=on) for on in (True, False))
     np.testing.assert_allclose(weighed.effective_weights, [2 / 3, 1 / 3])
     assert unweighed.effective_weights is None
-    assert unweighed.statistics | {"effective_weights": weighed.statistics["effective_weights"]} == weighed.statistics
+    assert unweighed.total_step is None and weighed.total_step[-1] == 12.0
+    measured = {name: weighed.statistics[name] for name in ("effective_weights", "total_step", "step_per_second")}
+    assert unweighed.statistics | measured == weighed.statistics
     np.testing.assert_array_equal(weighed.final_points, unweighed.final_points)

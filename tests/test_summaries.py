@@ -3,15 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from figure_tables import PROBLEM, TIMES, curves, write
+from figure_tables import TIMES, curves
 from hypothesis import given
 from hypothesis import strategies as st
 
-import rasgd
 from rasgd import summaries
-from rasgd.experiments import build
-from rasgd.experiments.tuning import time_to_target
-from rasgd.figures.exact import exact_case
+from rasgd.summaries import time_to_target
 
 
 def test_a_diverged_replica_counts_as_the_worst_from_then_on():
@@ -32,17 +29,28 @@ def test_bands_have_the_same_times_for_every_method():
     assert np.isinf(bands.loc[(bands["method"] == "asgd") & (bands["time"] > 20), "median"]).all()
 
 
-def test_tables_are_read_in_the_order_of_methods(tmp_path):
-    paths = write(curves(["shuffled", "rescaled", "malenia"]), tmp_path)
-    assert list(summaries.read_tables(paths)["method"].unique()) == ["rescaled", "malenia", "shuffled"]
-
-
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.floats(0, 1))
-def test_the_time_to_a_target_is_that_of_tuning(values, target):
+def test_times_to_a_target_are_found_column_by_column(values, target):
     times = np.arange(len(values)) * 3.0
-    values = np.array(values)
-    ours = summaries.first_times(times, values[:, None], target)[0]
-    assert ours == time_to_target(times, values, target)
+    columns = np.stack([values, values[::-1], np.zeros(len(values))], axis=1)
+    alone = [time_to_target(times, column, target) for column in columns.T]
+    assert time_to_target(times, columns, target).tolist() == alone and alone[-1] == 0.0
+
+
+def test_the_first_time_below_skips_what_is_no_number():
+    times = np.array([0.0, 1.0, 2.0, 3.0])
+    assert summaries.first_time_below(times, np.array([5.0, np.nan, 2.0, 1.0]), 2.0) == 2.0
+    assert summaries.first_time_below(times, np.full(4, np.nan), 2.0) == np.inf
+
+
+def test_an_interval_of_the_mean_is_student_s():
+    from scipy.stats import ttest_1samp
+
+    values = np.random.default_rng(0).normal(size=(2, 7))
+    mean, width = summaries.t_interval(values)
+    for row, centre, half in zip(values, mean, width, strict=True):
+        low, high = ttest_1samp(row, 0).confidence_interval(0.95)
+        np.testing.assert_allclose((centre - half, centre + half), (low, high), rtol=1e-12)
 
 
 def test_resampling_pairs_the_seeds_of_two_methods():
@@ -79,13 +87,3 @@ def test_weight_error_is_half_the_distance_from_equal_shares_or_from_those_wante
     assert summaries.weight_error([1.0, 0.0]) == 0.5
     assert summaries.weight_error([1.0, 0.0], [0.75, 0.25]) == 0.25
     assert np.isnan(summaries.weight_error(None)) and np.isnan(summaries.weight_error(None, [0.5, 0.5]))
-
-
-def test_exact_values_agree_with_a_run_without_noise_and_are_nan_where_unknown():
-    case = exact_case(PROBLEM | {"noise": 0.0}, [1.0, 2.0, 4.0])
-    problem = build.build_problem({"problem": PROBLEM | {"noise": 0.0}}, 3)
-    run = rasgd.simulate(problem, "rescaled", [1, 2, 4], 0.05, until=40, eval_every=2).metrics
-    # The same sums in another order: relative rounding errors of 1e-16 grow by the number of updates, below 1e4.
-    np.testing.assert_allclose(case.curve("rescaled", 0.05, run["time"].to_numpy()), run["grad_norm_sq"], rtol=1e-9)
-    assert np.isnan(case.curve("malenia", 0.05, np.array([1.0, 2.0]))).all()
-    assert np.isnan(case.time("ringleader", 0.05, 0.1))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rasgd import theory
+from rasgd import exact, theory
 
 TIMES = [1.0, 2.0, 4.0, 8.0]
 CONSTANTS = theory.Constants(
@@ -96,10 +96,12 @@ def test_theory_step_sizes_by_hand():
 def test_rescaled_step_leaves_a_48th_of_the_target_as_noise_floor_on_the_smallest_case():
     # One coordinate, L = 1: floor γ τ_A/(2τ_H) σ² with γ = ετ_H/(24Lσ²τ_A) is ε/48 (staleness adds O(γ)); the bound
     # allots ε/4 to noise, so its constant is 12 times too large here.
-    instance = theory.diagonal_instance([1.0], np.zeros((3, 1)), noise_std=1.0)
+    instance = exact.diagonal_instance([1.0], np.zeros((3, 1)), noise_std=1.0)
     constants = theory.Constants(1.0, 1.0, 1.0, 1.0)
     step = theory.theory_step_size("rescaled", constants, [1, 2, 4], 1e-5)
-    assert theory.stationary_error(instance, [1, 2, 4], "rescaled", step).total == pytest.approx(1e-5 / 48, rel=1e-3)
+    assert exact.stationary_error(exact.dynamics(instance, "rescaled", [1, 2, 4]), step).total == pytest.approx(
+        1e-5 / 48, rel=1e-3
+    )
 
 
 def test_quadratic_constants_bound_the_function():

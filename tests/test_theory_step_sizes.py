@@ -1,5 +1,8 @@
 """The names of one step size, each against the formula that defines it."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,3 +66,16 @@ def test_rescaled_steps_in_figure_1_add_up_to_what_its_grid_spans():
 def test_parameters_that_are_not_one_are_refused(given, message):
     with pytest.raises(ValueError, match=message):
         theory.step_parameters([1.0, 2.0], **given)
+
+
+@given(times=st.lists(st.sampled_from([0.5, 1.0, 2.0, 3.0, 4.0, 7.3, 16.0]), min_size=1, max_size=9))
+def test_the_mean_gathering_time_is_that_of_inclusion_and_exclusion(times):
+    chosen = (subset for size in range(1, len(times) + 1) for subset in itertools.combinations(times, size))
+    expected = math.fsum((-1) ** (len(subset) + 1) / sum(1 / t for t in subset) for subset in chosen)
+    # Some 500 terms here and 2⁹ alternating ones above, each of which errs by a few 1e-16 of at most 16·9 s.
+    assert theory.mean_gathering_time(times) == pytest.approx(expected, rel=1e-11)
+
+
+def test_a_gathering_in_figure_1_takes_longer_than_its_slowest_worker():
+    assert theory.mean_gathering_time(FIGURE_1) == pytest.approx(26.644756797, rel=1e-10)
+    assert theory.mean_gathering_time([16.0]) == pytest.approx(16.0, rel=1e-13)

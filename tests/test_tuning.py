@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rasgd import summaries
 from rasgd.compute_times import FixedTimes
 from rasgd.experiments import tuning
 from rasgd.experiments.tuning import Candidate
@@ -20,7 +21,7 @@ from rasgd.experiments.tuning import Candidate
 def test_the_trailing_mean_averages_the_last_tenth_of_elapsed_time(gaps, values):
     times = np.cumsum([0.0, *gaps])
     values = np.array(values[: len(times)] + [0.0] * (len(times) - len(values)))
-    means = tuning.trailing_mean(times, values)
+    means = summaries.trailing_mean(times, values)
     for index, time in enumerate(times):
         inside = values[(times >= 0.9 * time - 1e-12 * time) & (np.arange(len(times)) <= index)]
         # cumulated sums of ≤ 41 values ≤ 100 differ by a few units in the last place of 4100
@@ -31,16 +32,16 @@ def test_one_lucky_dip_does_not_reach_a_target():
     times = np.arange(101.0)
     values = np.ones(101)
     values[60] = 0.0
-    assert tuning.time_to_target(times, values, 0.5) == math.inf
+    assert summaries.time_to_target(times, values, 0.5) == math.inf
     values[60:] = 0.0
     # at 63 the window [56.7, 63] holds 57 … 63: three ones, four zeros
-    assert tuning.time_to_target(times, values, 0.5) == 63.0
+    assert summaries.time_to_target(times, values, 0.5) == 63.0
 
 
 def test_a_target_that_is_never_reached_is_censored_and_nan_counts_as_above():
     times = np.arange(5.0)
-    assert tuning.time_to_target(times, np.ones(5), 0.5) == math.inf
-    assert tuning.time_to_target(times, np.array([1, 1, np.nan, np.nan, np.nan]), 0.5) == math.inf
+    assert summaries.time_to_target(times, np.ones(5), 0.5) == math.inf
+    assert summaries.time_to_target(times, np.array([1, 1, np.nan, np.nan, np.nan]), 0.5) == math.inf
 
 
 def test_updates_per_second_are_counted_on_the_schedule():
@@ -135,10 +136,12 @@ def test_a_replica_that_diverges_at_the_very_end_counts_as_diverged():
 def test_the_trailing_mean_forgets_a_huge_beginning():
     times = np.arange(1.0, 101.0)
     values = np.where(times < 3, 1e20, 2.0)
-    assert tuning.trailing_mean(times, values)[-1] == 2.0
-    assert tuning.time_to_target(times, values, 1.0) == math.inf and tuning.time_to_target(times, values, 2.0) == 3.0
+    assert summaries.trailing_mean(times, values)[-1] == 2.0
+    assert (
+        summaries.time_to_target(times, values, 1.0) == math.inf and summaries.time_to_target(times, values, 2.0) == 3.0
+    )
     rising = values[::-1]
-    assert tuning.trailing_mean(times, rising)[49] == 2.0
+    assert summaries.trailing_mean(times, rising)[49] == 2.0
 
 
 def test_seeds_of_different_schedules_are_scored_together():

@@ -25,7 +25,8 @@ TINY = {
         "methods": dict.fromkeys(set(rasgd.METHODS) - {"rescaled", "asgd", "minibatch"}),  # null removes a method
     },
 }
-TARGETS = ["figure_1", "figure_3"]
+TARGETS = ["figure_3", "figure_s6"]
+PARTITION = "results/smoke/fashion_mnist/partition.parquet"  # of digits that need no download
 
 
 def copy_of_project(copy: Path) -> Path:
@@ -48,7 +49,7 @@ def finished(tmp_path_factory) -> Path:
         for key, value in smaller.items():
             smoke[key] = {**smoke.get(key, {}), **value} if isinstance(value, dict) else value
         path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-    done = snakemake(copy, *TARGETS)
+    done = snakemake(copy, *TARGETS, PARTITION)
     assert done.returncode == 0, done.stdout + done.stderr
     return copy
 
@@ -97,29 +98,45 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-def test_a_finished_project_has_nothing_to_do(project):
-    result = snakemake(project, *TARGETS)
+def test_a_finished_project_that_was_moved_has_nothing_to_do(project):
+    result = snakemake(project, *TARGETS, PARTITION)
     assert "Nothing to be done" in result.stdout + result.stderr
     assert planned(project) == set()
 
 
 def test_changing_one_experiment_reruns_that_experiment_alone(project):
     replace(project / "config/experiments/toy.yaml", "asgd: 0.02", "asgd: 0.03")
-    assert planned(project) == {"toy/asgd", "paper_figures/figure_1_toy.png"}
+    assert planned(project) == {"toy/asgd", "paper_figures/figure_3_toy.png"}
 
 
 def test_touching_one_method_reruns_what_depends_on_it_alone(project):
     with (project / "rasgd/methods/minibatch.py").open("a") as file:
         file.write("\nEXTRA = 1\n")
     plan = planned(project)
-    assert "quadratic/minibatch" in plan and "paper_figures/figure_3_quadratic.png" in plan
+    assert "quadratic/minibatch" in plan and "paper_figures/figure_s6_quadratic.png" in plan
     assert not any(name.startswith("toy/") or name.endswith(("/rescaled", "/asgd", "toy.png")) for name in plan)
 
 
 def test_a_comment_reruns_nothing(project):
-    with (project / "rasgd/methods/rescaled.py").open("a") as file:
-        file.write("\n# A remark.\n")
+    changed = [f"workflow/scripts/{name}.py" for name in ("trajectory", "exact", "product", "partition")]
+    for path in ("rasgd/methods/rescaled.py", "rasgd/files.py", *changed):
+        with (project / path).open("a") as file:
+            file.write("\n# A remark.\n")
     assert planned(project) == set()
+
+
+def test_another_status_line_or_error_message_reruns_nothing(project):
+    replace(project / "rasgd/simulation/status.py", "updates/s", "updates per second")
+    replace(project / "rasgd/methods/rescaled.py", "compute_times is needed by", "compute_times is wanted by")
+    assert planned(project) == set()
+
+
+def test_another_script_reruns_its_jobs_alone(project):
+    with (project / "workflow/scripts/trajectory.py").open("a") as file:
+        file.write("\nEXTRA = 1\n")
+    plan = planned(project)
+    assert {"quadratic/rescaled", "quadratic/asgd", "quadratic/minibatch"} <= plan
+    assert "paper_figures/figure_3_toy.png" not in plan  # of an exact experiment
 
 
 def test_another_title_trains_nothing(project):
@@ -255,9 +272,9 @@ def test_a_named_target_trains_although_its_committed_files_are_there(tmp_path):
     committed = tmp_path / "paper_figures"
     committed.mkdir()
     for ending in ("png", "pdf", "csv", "md"):
-        (committed / f"figure_1_toy.{ending}").touch()
-    command = [sys.executable, "-m", "snakemake", "figure_1", "--dry-run", "--cores", "1", "--quiet", "rules"]
+        (committed / f"figure_3_toy.{ending}").touch()
+    command = [sys.executable, "-m", "snakemake", "figure_3", "--dry-run", "--cores", "1", "--quiet", "rules"]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, timeout=60)
     assert answer.returncode == 0, answer.stderr
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", answer.stdout + answer.stderr, re.M))
-    assert jobs["trajectory"] == "2" and jobs["figure_1_toy"] == "1", answer.stdout + answer.stderr
+    assert jobs["trajectory"] == "2" and jobs["figure_3_toy"] == "1", answer.stdout + answer.stderr

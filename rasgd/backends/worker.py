@@ -85,7 +85,7 @@ def work(station: Station) -> None:
     problem = station.shipment.unpack()
     if station.device != "cpu":
         problem = problem.to(station.device)
-    samples = Samples(problem, station.seeds)
+    samples = Samples(problem, station.seeds, num_workers=1)
     points, gradients = station.points.tensors, station.gradients.tensors
     vectors = [array.reshape(-1) for array in station.gradients.arrays]
     short = vectors[0].nbytes <= SHORT_BYTES

@@ -10,8 +10,8 @@ import numpy as np
 from rasgd.claims.products import MissingNumbersError, Products, number, product, select
 from rasgd.claims.statistics import T_TEST, Evidence, exact, from_interval, paired_ratio
 
-COSTS, TIMES, LEVELS = "table_1_methods", "table_2_time_to_target", "figure_3_quadratic_by_seed"
-HARD_INSTANCES = "figure_13_hard_instances"
+COSTS, TIMES, LEVELS = "table_1_methods", "table_s1_time_to_target", "figure_s6_quadratic_by_seed"
+HARD_INSTANCES = "figure_s12_hard_instances"
 QUEUEING = ("concurrent", "shuffled")  # their server keeps points that wait for busy workers
 
 

@@ -8,11 +8,10 @@ import numpy as np
 
 from rasgd.claims.products import MissingNumbersError, Products, product, select
 from rasgd.claims.statistics import Evidence, paired_difference, paired_ratio
+from rasgd.summaries import REPLICA
 
 if TYPE_CHECKING:
     import pandas as pd
-
-REPLICA = ["schedule_seed", "seed"]
 
 
 def end_ratio(products: Products, settings: dict) -> list[Evidence]:

@@ -9,8 +9,8 @@ import numpy as np
 from rasgd.claims.products import MissingNumbersError, Products, complete, number, product, select
 from rasgd.claims.statistics import Evidence, exact, from_extremes, from_interval
 
-TOY, FLOORS = "figure_1_toy", "figure_2_stationary_error"
-TIMES, EXACT_TIMES = "figure_4_time_to_target", "table_4_exact_times"
+TOY, FLOORS = "figure_3_toy", "figure_s5_stationary_error"
+TIMES, EXACT_TIMES = "figure_s4_time_to_target", "table_s2_exact_times"
 
 
 def toy_points(products: Products, settings: dict) -> list[Evidence]:
@@ -18,7 +18,7 @@ def toy_points(products: Products, settings: dict) -> list[Evidence]:
     toy = product(products, TOY)
     evidence = []
     for method in settings["methods"]:
-        poster, simulated = (select(toy, source=source, method=method) for source in ("poster", "simulation"))
+        poster, simulated = select(toy, source="poster", method=method), drawn_cycles(toy, method)
         at = np.interp(poster["time"], simulated["time"], simulated["x"], right=np.nan)
         if np.isnan(at).any():
             raise MissingNumbersError(f"the simulation of {method} is shorter than the poster's")
@@ -32,10 +32,15 @@ def toy_end_points(products: Products, settings: dict) -> list[Evidence]:
     spread = max(ends.values()) - min(ends.values())
     evidence = []
     for method, point in ends.items():
-        rows = select(toy, source="simulation", method=method)
+        rows = drawn_cycles(toy, method)
         last = rows.loc[rows["time"].idxmax(), "x"]
         evidence.append(exact(f"{method}: {last:.4g} for {point:.4g}", abs(last - point) / spread, 0.0))
     return evidence
+
+
+def drawn_cycles(toy, method: str):
+    """The method's iterates at the ends of cycles, of the curve that the paper draws."""
+    return select(toy, source="iterate", method=method, series=f"{method}_drawn", at_cycle_end=1)
 
 
 def settled_bias(products: Products, settings: dict) -> list[Evidence]:
@@ -67,8 +72,8 @@ def simulated_floors(products: Products, settings: dict) -> list[Evidence]:
 
 def collapse(products: Products, settings: dict) -> list[Evidence]:
     """Largest over smallest time to target in units of the leading term, over profiles of compute times."""
-    rows = select(panel(products, "rescaled"), x=settings["epsilon"])
-    values = complete(rows[~rows["series"].str.startswith("bound")]["value"], "times of all profiles")
+    rows = select(panel(products, "rescaled"), kind="time", x=settings["epsilon"])
+    values = complete(rows["value"], "times of all profiles")
     if len(values) < 2:
         raise MissingNumbersError("there are fewer than two profiles of compute times")
     return [exact(f"{len(values)} profiles at ε = {settings['epsilon']:g}", values.max() / values.min(), 1.0)]
@@ -76,10 +81,9 @@ def collapse(products: Products, settings: dict) -> list[Evidence]:
 
 def inverse_square(products: Products, settings: dict) -> list[Evidence]:
     """By what factor T·ε² changes between two targets, for every profile."""
-    rows = panel(products, "rescaled")
+    rows = select(panel(products, "rescaled"), kind="time")
     large, small = (select(rows, x=epsilon).set_index("series")["value"] for epsilon in settings["epsilons"])
-    names = [name for name in large.index if not name.startswith("bound")]
-    return [exact(name, small[name] / large[name], 1.0) for name in names]
+    return [exact(name, small[name] / large[name], 1.0) for name in large.index]
 
 
 def within_bound(products: Products, settings: dict) -> list[Evidence]:
@@ -88,9 +92,7 @@ def within_bound(products: Products, settings: dict) -> list[Evidence]:
     select(rows, x=settings["epsilon"])  # the constant means something only there
     evidence = []
     for name in rows["series"].unique():
-        if name.startswith("bound"):
-            continue
-        own, bound = (select(rows, series=label).set_index("x")["value"] for label in (name, f"bound: {name}"))
+        own, bound = (select(rows, series=name, kind=kind).set_index("x")["value"] for kind in ("time", "bound"))
         evidence.append(exact(name, complete(own / bound, name).max()))
     return evidence
 
@@ -106,7 +108,7 @@ def slowest_ratio(products: Products, settings: dict) -> list[Evidence]:
 
 def simulated_times(products: Products, settings: dict) -> list[Evidence]:
     """Simulated over exact times to target."""
-    rows = panel(products, "rescaled").dropna(subset="simulated")
+    rows = select(panel(products, "rescaled"), kind="time").dropna(subset="simulated")
     if rows.empty:
         raise MissingNumbersError("there is no simulated time")
     return [
@@ -123,7 +125,14 @@ def vanishing_effect(products: Products, settings: dict) -> list[Evidence]:
     """Ratio of times with and without an effect at the smallest target, for every strength of the effect."""
     rows = select(panel(products, settings["effect"]), x=settings["epsilon"])
     return [
-        from_extremes(row["series"], row["value"], row["low"], row["high"], int(row["replicas"]), row["predicted"])
+        from_extremes(
+            f"{settings['effect']} {row['series']}",
+            row["value"],
+            row["low"],
+            row["high"],
+            int(row["replicas"]),
+            row["predicted"],
+        )
         for row in rows.to_dict("records")
     ]
 
@@ -145,11 +154,11 @@ def monotone_effects(products: Products, settings: dict) -> list[Evidence]:
 def floor_ratio(products: Products, settings: dict) -> list[Evidence]:
     """floor(ζ)/floor(0) over its predicted limit, at a step or, where that is 0, extrapolated to none."""
     evidence = []
-    for name, step in settings["step_sizes"].items():
-        row = select(panel(products, "floor"), series=name, x=step).iloc[0]
+    for method, step in settings["step_sizes"].items():
+        row = select(panel(products, "floor"), method=method, x=step).iloc[0]
         limit = row["predicted"]
         value, low, high = (row[column] / limit for column in ("value", "low", "high"))
-        label = f"{name}: {row['value']:.3g} for {limit:.3g}"
+        label = f"{method}: {row['value']:.3g} for {limit:.3g}"
         if low == high:
             evidence.append(exact(label, value, 1.0))
         else:

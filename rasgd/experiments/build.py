@@ -1,56 +1,14 @@
-"""Objects from checked settings: compute times and problems, each from a table that a new kind joins with one row."""
+"""Objects from checked settings: compute times and problems."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
 from rasgd import compute_times
 from rasgd.declared import Arguments, arguments
-
-# Kind → what makes the law from the kind's keys. Keys of all kinds beside their own: permutation_seed.
-COMPUTE_TIMES: dict[str, Callable[..., compute_times.ComputeTimes]] = {
-    "fixed": compute_times.FixedTimes,
-    "linear": compute_times.linear,
-    "square_root": compute_times.square_root,
-    "two_speed": compute_times.two_speed,
-    "noisy": compute_times.NoisyTimes,
-    "exponential": compute_times.ExponentialTimes,
-    "permuted": compute_times.PermutedTimes,
-}
-
-
-class ProblemKind(NamedTuple):
-    """A kind of problem and how settings make one.
-
-    Attributes:
-        home: its class or a function that makes it, below rasgd; imported when it is built.
-        on_data: its workers own samples of a data set.
-        in_settings: arguments that settings give in another form: argument → key.
-    """
-
-    home: str
-    on_data: bool = False
-    in_settings: dict[str, str] = {}  # noqa: RUF012
-
-    @property
-    def module(self) -> str:
-        return self.home.rpartition(".")[0]
-
-    def make(self, **given):
-        return getattr(importlib.import_module(f"rasgd.{self.module}"), self.home.rpartition(".")[2])(**given)
-
-
-PROBLEMS = {
-    "quadratic": ProblemKind("problems.quadratic.Quadratic"),
-    "random_quadratic": ProblemKind("problems.quadratic.random_quadratic"),
-    "network": ProblemKind("problems.network.Network", on_data=True, in_settings={"widths": "hidden_widths"}),
-    "logistic": ProblemKind("problems.logistic.Logistic", on_data=True),
-}
+from rasgd.experiments.kinds import COMPUTE_TIMES, PROBLEMS
 
 PREPARATION = ("standardise", "pool", "label_noise")  # keys of every problem on data: what is done to the data first
 FROM_WORKERS = ("num_workers",)  # arguments that are no keys, since they follow from the compute times,
@@ -132,6 +90,7 @@ def build_problem(settings: dict, num_workers: int, path_to_dataset=None, path_t
     row, given = PROBLEMS[spec["kind"]], {key: value for key, value in spec.items() if key != "kind"}
     if row.on_data:
         from rasgd.data import datasets, partition
+        from rasgd.experiments.on_data import with_data
 
         data, parts = datasets.read(path_to_dataset), partition.read(path_to_partition).indices
         if len(parts) != num_workers:
@@ -142,39 +101,3 @@ def build_problem(settings: dict, num_workers: int, path_to_dataset=None, path_t
     elif "num_workers" in arguments(row.home).names:
         given["num_workers"] = num_workers
     return row.make(**{name: value for name, value in given.items() if name in arguments(row.home).names})
-
-
-def with_data(given: dict, data, parts: list, seconds: np.ndarray) -> dict:
-    """The keys of a problem on data with what the data add.
-
-    Args:
-        given: settings of the problem beside its kind. standardise, pool and label_noise change the data, in this
-            order; hidden_widths are widths without the first and the last, and a weighting "arrival_frequency" stands
-            for pᵢ ∝ 1/τᵢ.
-        data: the data set.
-        parts: samples of every worker.
-        seconds: mean compute times τ, `[n]`.
-    """
-    from rasgd.data import preparation
-
-    inputs, test_inputs, labels = data.train_inputs, data.test_inputs, data.train_labels
-    if "standardise" in given:
-        inputs, test_inputs = (
-            preparation.standardised(images, **given["standardise"]) for images in (inputs, test_inputs)
-        )
-    if "pool" in given:
-        inputs, test_inputs = (
-            preparation.mean_pooled(images, data.image_shape, given["pool"]) for images in (inputs, test_inputs)
-        )
-    if "label_noise" in given:
-        labels = preparation.with_label_noise(labels, data.num_classes, **given["label_noise"])
-    added = {"inputs": inputs, "labels": labels, "parts": parts, "num_classes": data.num_classes}
-    added |= {"test_inputs": test_inputs, "test_labels": data.test_labels}
-    if "hidden_widths" in given:
-        added["widths"] = (inputs.shape[1], *given["hidden_widths"], data.num_classes)
-    if "evaluation_weightings" in given:
-        added["evaluation_weightings"] = {
-            name: 1 / seconds if weights == "arrival_frequency" else weights
-            for name, weights in given["evaluation_weightings"].items()
-        }
-    return given | added

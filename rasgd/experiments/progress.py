@@ -1,10 +1,11 @@
-"""Progress of long work: a bar in a terminal, plain lines in a log."""
+"""Progress of long work: plain lines in a log, and the parts that work consists of."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -26,17 +27,35 @@ def lines(title: str, stream=None) -> Callable[[float], None]:
     return report
 
 
-def bar(title: str) -> Callable[[float], None]:
-    """A bar with an estimate if standard error is a terminal, else lines."""
-    if not sys.stderr.isatty():
-        return lines(title)
-    from tqdm import tqdm
+class Progress:
+    """Told the fraction done of the part at hand, tells the fraction done of the whole.
 
-    shown = tqdm(total=1.0, desc=title, bar_format="{l_bar}{bar}| {elapsed}, {remaining} left")
+    Args:
+        tell: told the latter; None tells nobody.
+    """
 
-    def report(fraction: float) -> None:
-        shown.update(fraction - shown.n)
-        if fraction >= 1:
-            shown.close()
+    def __init__(self, tell: Callable[[float], None] | None = None):
+        self.tell = tell
+        self.start, self.end = 0.0, 1.0  # of the part at hand
 
-    return report
+    def __call__(self, fraction: float) -> None:
+        if self.tell is not None:
+            self.tell(self.start + fraction * (self.end - self.start))
+
+    @contextmanager
+    def part(self, start: float, end: float) -> Iterator[None]:
+        """Within the block the part at hand is from `start` to `end` of the present one."""
+        outer = self.start, self.end
+        width = self.end - self.start
+        self.start, self.end = self.start + start * width, self.start + end * width
+        try:
+            yield
+        finally:
+            self.start, self.end = outer
+
+    def over(self, items: Iterable) -> Iterator:
+        """The items, each an equal part of the present one."""
+        items = list(items)
+        for number, item in enumerate(items):
+            with self.part(number / len(items), (number + 1) / len(items)):
+                yield item

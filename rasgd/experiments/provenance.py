@@ -8,26 +8,66 @@ import json
 from functools import cache
 from pathlib import Path
 
+from rasgd.experiments.kinds import COMPUTE_TIMES, PROBLEMS
+
 PACKAGE = Path(__file__).parents[1]
 
-# What every training run uses, whatever the method: the rest follows from their imports.
-ROOTS = (
-    "simulation.simulate",
-    "experiments.tuning",
-    "experiments.settings",
-    "data.preparation",
-    *(f"problems.{path.stem}" for path in sorted((PACKAGE / "problems").glob("[!_]*.py"))),
+# What makes a run from its settings, whatever they are; the rest of its code follows from imports and from the kinds
+# that the settings name.
+RUN = ("simulation.simulate", "experiments.build")
+ON_DATA = ("experiments.on_data",)  # besides, where workers own samples
+
+# Modules that no number depends on. They, and what they alone import, count for no result: how a run is told of, kept
+# and found again, and the tables of names, whose entries count one by one.
+SILENT = (
+    "simulation.status",
+    "simulation.checkpoint",
+    "simulation.fingerprint",
+    "data.sources",  # of which only files with the right SHA-256 come
+    "experiments.progress",
+    "experiments.logged",
+    "experiments.kinds",
+    "files",
+    "declared",
+    "trace",
 )
 
 
-def source_hash(method: str, backend: str = "simulator") -> str:
-    """A hash of the code that determines a run of this method on this backend.
+def case_hash(case: dict, method: str, backend: str) -> str:
+    """A hash of the code that determines a run of this method on this case and backend.
 
-    Covers the files of the method, the backend and the run, and the rasgd files they import at module level. Packages'
-    `__init__` files are not followed, so touching one method changes the hash of that method alone. Comments,
-    formatting and docstrings do not count.
+    Args:
+        case: settings of the case, of which the kinds of problem and compute times are read.
     """
-    return modules_hash(*ROOTS, f"methods.{method}", f"backends.{backend}")
+    return run_hash(method, backend, case["problem"]["kind"], kinds_of_times(case["compute_times"]))
+
+
+def kinds_of_times(spec: dict | list) -> tuple[str, ...]:
+    """The kinds that settings of compute times name, nested ones included."""
+    if isinstance(spec, list):
+        return ("fixed",)
+    nested = [kinds_of_times(spec[key]) for key in ("seconds", "times") if key in spec]
+    return tuple(sorted({spec["kind"], *(kind for kinds in nested for kind in kinds)}))
+
+
+@cache
+def run_hash(method: str, backend: str, problem: str | None = None, times: tuple[str, ...] = ("fixed",)) -> str:
+    """A hash of the code that determines a run.
+
+    Covers the files of the method, the backend, the problem and the laws, and those of the run, each with the rasgd
+    files it imports at module level. Packages' `__init__` files are not followed, so touching one method changes the
+    hash of that method alone. What cannot change a number does not count: comments, formatting, docstrings, error
+    messages, `SILENT` modules.
+
+    Args:
+        method, backend: short names.
+        problem: its kind; None where the caller's own code imports it.
+        times: kinds of compute times.
+    """
+    kind = PROBLEMS[problem] if problem else None
+    laws = [COMPUTE_TIMES[name].__module__.removeprefix("rasgd.") for name in times]
+    modules = [*RUN, f"methods.{method}", f"backends.{backend}", *laws]
+    return modules_hash(*modules, *([kind.module] if kind else []), *(ON_DATA if kind and kind.on_data else ()))
 
 
 def modules_hash(*modules: str) -> str:
@@ -41,13 +81,13 @@ def modules_hash(*modules: str) -> str:
 
 @cache
 def closure(module: str) -> frozenset[str]:
-    """Files, relative to the package, that a module of rasgd consists of, itself included."""
+    """Files, relative to the package, that a module of rasgd consists of, itself included, without `SILENT` ones."""
     found, waiting = set(), [module]
     while waiting:
         name = waiting.pop()
         file = PACKAGE.joinpath(*name.split(".")).with_suffix(".py")
         relative = str(file.relative_to(PACKAGE))
-        if relative in found or not file.is_file():
+        if name in SILENT or relative in found or not file.is_file():
             continue
         found.add(relative)
         waiting += imported(file)
@@ -66,21 +106,23 @@ def imported(file: Path) -> list[str]:
     return [name.removeprefix("rasgd").removeprefix(".") for name in names if "." in name]
 
 
+class Bare(ast.NodeTransformer):
+    """Leaves out what says something and computes nothing: docstrings, and what an error is raised with."""
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        return ast.Raise()
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:] or [ast.Pass()]
+        return node
+
+
 @cache
 def code_hash(file: Path) -> str:
-    """A hash of a Python file's code without its docstrings, comments and formatting."""
-    tree = ast.parse(file.read_text())
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            first = body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    """A hash of a Python file's code without its docstrings, comments, formatting and error messages."""
+    return hashlib.sha256(ast.dump(Bare().visit(ast.parse(file.read_text()))).encode()).hexdigest()
 
 
 def content_hash(value) -> str:

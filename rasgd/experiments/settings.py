@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from rasgd.experiments.build import COMPUTE_TIMES, PROBLEMS, build_compute_times
 from rasgd.experiments.exact import EXACT, table_names
 
 SCALES = ("smoke", "laptop", "paper")
+MAX_SEEDS = 100_000
+MAX_MESSAGE = 240  # characters of what a message quotes
 SEED_KEYS = ("seeds", "schedule_seeds", "instance_seeds")
 TABLES = ("curves", "runs", "grid")  # of every trained experiment, a file per method
 RECORDED_TABLES = ("timeline", "fault_trace", "fault_curves", "kills")  # of one with `recorded`
@@ -52,15 +55,31 @@ def read_all(folder: str | Path, path_to_schema: str | Path, scale: str, change=
     Raises:
         ValueError: one line naming file, key, what was given and what is allowed.
     """
-    schema = read_yaml(path_to_schema)
+    schema = filled(read_yaml(path_to_schema))
     settings = {}
-    for path in sorted(Path(folder).glob("*.yaml")):
-        own = settings[path.stem] = change(read(path, scale))
+    for path in files(folder):
+        own = read(path, scale)
         check_schema(own, experiment_schema(schema, own), str(path))
+        own = settings[path.stem] = change(own)
         check(own, str(path))
     for experiment, own in settings.items():
         check_reads(own, settings, f"{folder}/{experiment}.yaml")
     return settings
+
+
+def files(folder: str | Path) -> list[Path]:
+    """The settings files of a folder, in the order of their names; hidden files are none.
+
+    Raises:
+        ValueError: one line naming a file whose name or ending is not that of an experiment.
+    """
+    found = sorted(path for path in Path(folder).iterdir() if not path.name.startswith(".") and path.is_file())
+    for path in found:
+        if path.suffix != ".yaml":
+            raise ValueError(f"{path}: settings of an experiment must be in a file <name>.yaml")
+        if not re.fullmatch("[a-z][a-z0-9_]*", path.stem):
+            raise ValueError(f"{path}: the name of an experiment must be lower-case letters, digits and underscores")
+    return found
 
 
 def is_exact(settings: dict) -> bool:
@@ -101,7 +120,10 @@ def read(path: str | Path, scale: str) -> dict:
     overrides = config.pop("scales", {})
     if not isinstance(overrides, dict) or not set(overrides) <= set(SCALES):
         raise ValueError(f"{path}: scales must be a mapping with keys among {', '.join(SCALES)}")
-    return listed(lay_over(config, overrides.get(scale) or {}), str(path))
+    own = {} if overrides.get(scale) is None else overrides[scale]
+    if not isinstance(own, dict):
+        raise ValueError(f"{path}: scales.{scale} must be a mapping of settings, got {own!r}")
+    return listed(lay_over(config, own), str(path))
 
 
 def listed(settings, name: str):
@@ -125,9 +147,10 @@ def listed(settings, name: str):
 def seed_range(given: dict, where: str) -> list[int]:
     numbers = [given.get("first"), given.get("count")]
     whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
-    if set(given) != {"first", "count"} or not whole or numbers[0] < 0 or numbers[1] < 1:
+    if set(given) != {"first", "count"} or not whole or numbers[0] < 0 or not 1 <= numbers[1] <= MAX_SEEDS:
         raise ValueError(
-            f"{where} must be a list, or first (a whole number from 0 on) and count (from 1 on), got {given}"
+            f"{where} must be a list, or first (a whole number from 0 on) and count (from 1 to {MAX_SEEDS}), "
+            f"got {shown(given)}"
         )
     return list(range(numbers[0], numbers[0] + numbers[1]))
 
@@ -136,22 +159,53 @@ def read_yaml(path: str | Path) -> dict:
     """A YAML mapping.
 
     Raises:
-        ValueError: naming the file and, for a syntax error, the line.
+        ValueError: naming the file and, for a syntax error or a key that stands twice, the line.
     """
     import yaml
 
     try:
-        # The safe loader in C, where there is one: ten times as fast.
-        content = yaml.load(Path(path).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), loader())
+        words(content)  # follows every entry to its end
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except DuplicateKey as error:
+        key, line = error.args
+        raise ValueError(f"{path} line {line}: {key} stands twice") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{path}{where}: not valid YAML ({getattr(error, 'problem', error)})") from None
+        problem = str(getattr(error, "problem", None) or error).split("\n")[0]
+        raise ValueError(f"{path}{where}: not valid YAML ({problem})") from None
+    except RecursionError:
+        raise ValueError(f"{path}: an entry holds itself") from None
+    except (ValueError, TypeError) as error:  # such as a date that there is not
+        raise ValueError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a mapping of settings, got {type(content).__name__}")
     return content
+
+
+class DuplicateKey(Exception):
+    """A mapping has a key twice: (key, line)."""
+
+
+@cache
+def loader():
+    """The safe loader, in C where there is one since that is ten times as fast, which takes no key twice."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        def construct_mapping(self, node, deep=False):
+            seen = set()
+            for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+                if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                    raise DuplicateKey(key.value, key.start_mark.line + 1)
+                seen.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+            return super().construct_mapping(node, deep)
+
+    return Loader
 
 
 def lay_over(base: dict, overrides: dict) -> dict:
@@ -171,10 +225,10 @@ def experiment_schema(schema: dict, settings: dict) -> dict:
     """The JSON schema of settings of this shape, trained or of their computation.
 
     Args:
-        schema: what stands in experiment.schema.yaml.
+        schema: what stands in experiment.schema.yaml, `filled`.
         settings: of one experiment.
     """
-    definitions = filled(schema["$defs"])
+    definitions = schema["$defs"]
     shape = definitions["trained"]
     if is_exact(settings):
         shape = every = definitions["every_exact"]
@@ -208,11 +262,35 @@ def check_schema(config: dict, schema: dict, name: str) -> None:
     if error is None:
         return
     key = ".".join(str(part) for part in error.absolute_path)
-    message = error.message
+    message = error.message.splitlines()[0]
+    if len(message) > MAX_MESSAGE or error.validator in ("oneOf", "anyOf"):
+        allowed = error.schema.get("description", f"{error.validator} {error.validator_value}")
+        message = f"{shown(error.instance)} is not allowed here; {shortened(' '.join(allowed.split()))}"
+    if error.validator == "type" and isinstance(error.instance, str) and is_number(error.instance):
+        message += f"; YAML takes it for text, write {float(error.instance)!r}"
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         unknown = sorted(map(str, set(error.instance) - set(error.schema.get("properties", {}))))
         message = f"unknown key {', '.join(unknown)}; allowed: {', '.join(sorted(error.schema.get('properties', {})))}"
-    raise ValueError(f"{name}: {key + ': ' if key else ''}{message.splitlines()[0]}")
+    raise ValueError(f"{name}: {key + ': ' if key else ''}{message}")
+
+
+def shown(value) -> str:
+    """A value as a message shows it: in one line, not too long."""
+    try:
+        return shortened(" ".join(repr(value).split()))
+    except ValueError:  # more digits than Python writes
+        return "a number of too many digits"
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 1]}…"
+
+
+def is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def check(config: dict, name: str) -> None:
@@ -222,8 +300,12 @@ def check(config: dict, name: str) -> None:
         ValueError: one line naming file, key, what was given and what is allowed.
     """
     for key, value in numbers(config):
-        if not math.isfinite(value):
-            raise ValueError(f"{name}: {key} must be a finite number, got {value}")
+        try:
+            finite = math.isfinite(value)
+        except OverflowError:
+            finite = False
+        if not finite:
+            raise ValueError(f"{name}: {key} must be a finite number, got {shown(value)}")
     if is_exact(config):
         if "tuning" in config:
             check_seeds_differ(config, name)
@@ -254,8 +336,14 @@ def check(config: dict, name: str) -> None:
                     f"{where}: {role}.seeds are dealt out to {role}.schedule_seeds, so there must be as many at least, "
                     f"got {len(seeds)} for {len(schedules)}"
                 )
+        if config["step_sizes"].keys() & {"grid", "values"}:
+            check_seeds_differ(setting, where)
         for method in config["methods"]:
-            check_method(method, method_options(config, method, times.num_workers), times.num_workers, where)
+            for line in method_lines(config, method):
+                for option, values in line.items():
+                    if values == []:
+                        raise ValueError(f"{name}: methods.{method}.{option} must hold a value to try, got []")
+                check_method(method, method_options(line, times.num_workers), times.num_workers, where)
     for backend, options in config["backends"].items():
         try:
             check_options(backend, options)
@@ -267,14 +355,30 @@ def check(config: dict, name: str) -> None:
         partition_settings(config)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
-    if "grid" in config["step_sizes"]:
-        check_seeds_differ(config, name)
     fixed = config["step_sizes"].get("fixed")
     if fixed is not None and set(fixed) != set(config["methods"]):
         raise ValueError(
             f"{name}: step_sizes.fixed must name the experiment's methods {', '.join(config['methods'])}, "
             f"got {', '.join(fixed)}"
         )
+    if "recorded" in config:
+        check_recorded(config, f"{name}: recorded")
+
+
+def check_recorded(config: dict, where: str) -> None:
+    """Checks that the case and the method of a recorded run are the experiment's, and its backend and step given.
+
+    Raises:
+        ValueError: one line naming file, key, what was given and what is allowed.
+    """
+    recorded = config["recorded"]
+    for key, allowed in (("case", config["cases"]), ("method", config["methods"])):
+        if recorded[key] not in allowed:
+            raise ValueError(f"{where}.{key} must be one of {', '.join(allowed)}, got {recorded[key]!r}")
+    if PROBLEMS[case_settings(config, recorded["case"])["problem"]["kind"]].on_data:
+        raise ValueError(f"{where}.case must be a case without data, got {recorded['case']!r}")
+    if "processes" not in config["backends"] or "log2_beta" not in config["step_sizes"]:
+        raise ValueError(f"{where} needs the backend processes and step_sizes.log2_beta")
 
 
 def refused(allowed: Arguments, given, where: str, what: str) -> None:
@@ -353,7 +457,7 @@ def training_settings(config: dict, method: str) -> dict:
         case: {key: value for key, value in own.items() if key != "label"} for case, own in config["cases"].items()
     }
     if "fixed" in config["step_sizes"]:
-        settings["step_sizes"] = {"fixed": {method: config["step_sizes"]["fixed"][method]}}
+        settings["step_sizes"] = config["step_sizes"] | {"fixed": {method: config["step_sizes"]["fixed"][method]}}
     return settings
 
 
@@ -395,12 +499,17 @@ def case_settings(config: dict, case: str) -> dict:
     return lay_over(shared, config["cases"][case])
 
 
-def method_options(config: dict, method: str, num_workers: int) -> list[dict]:
-    """All combinations of the values that the experiment tries for the method's own parameters.
+def method_lines(config: dict, method: str) -> list[dict]:
+    """What is tried for the method's own parameters: one mapping, or several that are tuned and shown apart."""
+    given = config["methods"][method] or {}
+    return given if isinstance(given, list) else [given]
+
+
+def method_options(given: dict, num_workers: int) -> list[dict]:
+    """All combinations of the values that are tried for a method's own parameters.
 
     A value may be written in terms of n: "n", "n/4", "4n" (rounded down, at least 1).
     """
-    given = config["methods"][method] or {}
     names = list(given)
     values = [
         [in_workers(entry, num_workers) for entry in (value if isinstance(value, list) else [value])]

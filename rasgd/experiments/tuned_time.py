@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rasgd import summaries
 from rasgd.compute_times import ComputeTimes
 from rasgd.experiments import tuning
 from rasgd.problems.base import Problem
 from rasgd.simulation.simulate import simulate
 
-CONFIDENCE = 0.95
 HORIZON = 2.5  # times the reported time: shorter ones favour methods that are fast early
 EVALUATIONS = 300
 
@@ -74,7 +74,7 @@ def tuned_time(
             steps = [2.0**exponent / rate for exponent in exponents]
             at, curves = error_curves(steps, tuning_seeds)
             with np.errstate(over="ignore", invalid="ignore"):  # steps that diverge
-                scores = [tuning.time_to_target(at, curve.mean(axis=1), target) for curve in curves]
+                scores = [summaries.time_to_target(at, curve.mean(axis=1), target) for curve in curves]
                 ends = [float(curve[-1].mean()) for curve in curves]
             return [
                 tuning.Candidate(own, exponent, step, ((score, end),))
@@ -100,12 +100,7 @@ def crossings(times: np.ndarray, values: np.ndarray, target: float) -> tuple[flo
         times: evaluation times in seconds, `[m]`.
         values: `[m, replicas]`.
     """
-    from scipy.stats import t as students_t
-
-    count = values.shape[1]
     with np.errstate(over="ignore", invalid="ignore"):  # inf − inf after a divergence
-        smooth = tuning.trailing_mean(times, values)
-        mean = smooth.mean(axis=1)
-        width = students_t.ppf((1 + CONFIDENCE) / 2, count - 1) * smooth.std(axis=1, ddof=1) / np.sqrt(count)
-    ends = (mean, mean - width, mean + width)
-    return tuple(float(times[np.argmax(end <= target)]) if np.any(end <= target) else np.inf for end in ends)
+        mean, width = summaries.t_interval(summaries.trailing_mean(times, values))
+        ends = (mean, mean - width, mean + width)
+    return tuple(float(summaries.first_time_below(times, end, target)) for end in ends)

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rasgd import summaries
 from rasgd.compute_times import ComputeTimes
 from rasgd.problems.quadratic import Quadratic
 from rasgd.simulation import simulate as run
+from rasgd.theory.methods import ROWS
+from rasgd.theory.step_sizes import step_parameters
 
 NETWORK_TAIL = 0.25  # last part of the horizon over which a network's training loss is averaged for its score
 
@@ -43,34 +46,19 @@ def updates_per_second(method, times: ComputeTimes, until: float, schedule_seed:
     return max(1, t.statistics["num_updates"]) / until
 
 
-def trailing_mean(times: np.ndarray, values: np.ndarray, share: float = 0.1) -> np.ndarray:
-    """At every time t the mean of the values over [(1 − share)·t, t].
+def step_size_of(value: float, parameterisation: str, method: str, times: ComputeTimes) -> float:
+    """The `step_size` of `rasgd.simulate` from one that settings give.
 
     Args:
-        times: increasing, `[m]`.
-        values: `[m]` or `[m, …]`, averaged along the first axis.
+        value: what settings list.
+        parameterisation: "step_size", or "paper": γ of γᵢ = γτᵢτ_H/(nτ_max) where the method's steps follow eq. (2),
+            and γ per server update of any other method.
+        method: short name.
+        times: of the case.
     """
-    nothing = np.zeros_like(values[:1])
-    before = np.concatenate([nothing, np.cumsum(values, axis=0)])  # sums of all earlier values
-    after = np.concatenate([np.cumsum(values[::-1], axis=0)[::-1], nothing])  # and of this and all later ones
-    first = np.searchsorted(times, (1 - share) * times - 1e-12 * np.abs(times))
-    last = np.arange(1, len(times) + 1)
-    counts = (last - first).reshape(-1, *[1] * (values.ndim - 1))
-    with np.errstate(invalid="ignore"):  # after an infinite value every mean is NaN
-        # A difference of sums loses what is small beside them: behind a huge value the later sums are the better ones.
-        behind_a_peak = before[last] > 1e6 * after[first]
-        return np.where(behind_a_peak, after[first] - after[last], before[last] - before[first]) / counts
-
-
-def time_to_target(times: np.ndarray, values: np.ndarray, target: float) -> float:
-    """First time at which the mean over the last tenth of elapsed time is at most the target; inf if there is none.
-
-    Args:
-        times: evaluation times in seconds, increasing, `[m]`.
-        values: the metric already averaged over seeds, `[m]`; NaN counts as above the target.
-    """
-    reached = np.flatnonzero(trailing_mean(times, np.nan_to_num(values, nan=np.inf)) <= target)
-    return float(times[reached[0]]) if len(reached) else math.inf
+    if parameterisation == "step_size" or ROWS[method].paper_step == "step_size":
+        return value
+    return float(step_parameters(times.mean, **{ROWS[method].paper_step: value}).step_size)
 
 
 @dataclass(frozen=True)
@@ -80,6 +68,7 @@ class Candidate:
     Attributes:
         exponent: log₂ β.
         scores: one pair per target (primary, secondary); the secondary decides among equals.
+        given_step_size: as settings list it, in their parameterisation; nan where β is listed.
     """
 
     options: dict
@@ -88,6 +77,7 @@ class Candidate:
     scores: tuple[tuple[float, float], ...]
     num_diverged: int = 0
     num_collapsed: int = 0
+    given_step_size: float = math.nan
 
 
 def grid_exponents(grid: dict) -> list[float]:
@@ -128,6 +118,18 @@ def search(
         missing = refinement(mine, {c.exponent for c in everything if c.options == options}, grid)
         if missing:
             everything += evaluate(options, missing)
+    winners = [best(everything, j) for j in range(num_targets)]
+    return everything, [(winner, on_edge(winner, everything)) for winner in winners]
+
+
+def search_values(
+    values: Sequence[float],
+    options_grid: Sequence[dict],
+    evaluate: Callable[[dict, list[float]], list[Candidate]],
+    num_targets: int,
+) -> tuple[list[Candidate], list[tuple[Candidate, bool]]]:
+    """Tries the step sizes that are listed, neither more nor less; what it returns is as in `search`."""
+    everything = [candidate for options in options_grid for candidate in evaluate(options, list(values))]
     winners = [best(everything, j) for j in range(num_targets)]
     return everything, [(winner, on_edge(winner, everything)) for winner in winners]
 
@@ -177,20 +179,20 @@ def score_times(curves, targets: Sequence[float], last: float) -> dict[float, tu
         if times[-1] < last or not np.isfinite(mean[-1]):
             scores[step] = tuple((math.inf, math.inf) for _ in targets)
             continue
-        final = float(trailing_mean(times, mean)[-1])
-        scores[step] = tuple((time_to_target(times, mean, target), final) for target in targets)
+        final = float(summaries.trailing_mean(times, mean)[-1])
+        scores[step] = tuple((float(summaries.time_to_target(times, mean, target)), final) for target in targets)
     return scores
 
 
-def score_losses(curves, until: float, last: float) -> dict[float, tuple]:
-    """Per step size: (median over seeds of the training loss averaged over the last quarter, 0).
+def score_losses(curves, until: float, last: float, share: float = NETWORK_TAIL) -> dict[float, tuple]:
+    """Per step size: (median over seeds of the training loss averaged over the last `share` of the horizon, 0).
 
     A replica without a row at `last`, the time of the last evaluation, has diverged and counts as infinite.
     """
     scores = {}
     for step, rows in curves.groupby("step_size"):
         losses = [
-            run.loc[run["time"] >= (1 - NETWORK_TAIL) * until, "loss"].mean() if run["time"].max() >= last else math.inf
+            run.loc[run["time"] >= (1 - share) * until, "loss"].mean() if run["time"].max() >= last else math.inf
             for _, run in rows.groupby(["schedule_seed", "seed"])
         ]
         scores[step] = ((float(np.median(losses)), 0.0),)

@@ -8,7 +8,7 @@ import pandas as pd
 from rasgd import summaries
 from rasgd.experiments import settings as experiments
 from rasgd.experiments.build import build_compute_times
-from rasgd.figures import style, variants
+from rasgd.figures import captions, style, variants
 from rasgd.figures.product import Product
 from rasgd.theory import step_parameters
 
@@ -26,21 +26,34 @@ LAST_SHARE = 0.1  # of the horizon, over which a seed's loss is averaged for the
 
 def caption(settings: dict) -> str:
     setting = settings["mnist"]
-    problem, steps = setting["problem"], setting["step_sizes"]
-    seeds = setting["reporting"]["seeds"]
-    fixed = build_compute_times(experiments.case_settings(setting, "fixed")["compute_times"]).mean
-    samples = problem["num_evaluation_samples"] or "all"
-    return f"""Training loss against simulated time on {setting["data"]["dataset"]}, worker i holding class i alone,
-        n = {len(fixed)}: compute times {", ".join(f"{t:g}" for t in np.unique(fixed))} s, two workers each, (a)
-        fixed, (b) every one drawn from the exponential law of that mean. {setting["until"]:g} s, network
-        784-{"-".join(map(str, problem["hidden_widths"]))}-10, batch {problem["batch_size"]}, x⁰ as PyTorch draws it.
-        The paper's step sizes γ ∈ {{{", ".join(f"{value:g}" for value in steps["values"])}}}, for Rescaled ASGD in
-        its eq. (2), chosen per line and panel by the loss over the last tenth on {len(setting["tuning"]["seeds"])}
-        other seed(s); median and range over {NUM_DRAWN} of {len(seeds)} seeds, each with a schedule, batches, x⁰ and
-        a random assignment of classes to speeds of its own, the same for all methods. The loss is that of {samples}
-        samples, equally many per class. Grey marks: read off the paper's poster. Malenia SGD with S = n; Ringleader
-        ASGD as its paper has it, with the newest point handed out at every restart as in the authors' code, and with
-        the rule inferred from the published curves, where the gradient that triggers an update opens the next table."""
+    steps, role = setting["step_sizes"], setting["reporting"]
+    seconds = np.unique(captions.mean_times(setting)["fixed"])
+    samples = setting["problem"].get("num_evaluation_samples")
+    values = ", ".join(f"{value:g}" for value in steps.get("values", ()))
+    chosen = f"the paper's γ among {values}, in its eq. (2) for Rescaled ASGD" if values else captions.steps(setting)
+    within = setting["until"] >= POSTER_TIMES[0]
+    poster = "Grey: read off the paper's poster, which does not say which panel it shows." if within else ""
+    return f"""Training loss against simulated time, compute times (a) fixed at
+        {", ".join(f"{t:g}" for t in seconds)} s, two workers each, (b) exponential with these means:
+        {captions.data_setting(setting)}, x⁰ as PyTorch draws it. Step sizes: {chosen}, chosen per line and panel by
+        the loss at the end on {len(setting["tuning"]["seeds"])} other seed(s). Median and range over
+        {min(NUM_DRAWN, len(role["seeds"]))} of {len(role["seeds"])} seeds, each with a schedule, batches, x⁰ and a
+        random assignment of classes to speeds of its own, the same for all methods. The loss is that of
+        {samples or "all"} samples, equally many per worker. {poster} Malenia SGD with S = n. Ringleader ASGD
+        {rules(setting)}."""
+
+
+def rules(setting: dict) -> str:
+    """Which rules of Ringleader ASGD are shown."""
+    lines = setting["methods"].get("ringleader") or {}
+    names = {
+        "held": "as its paper has it",
+        "current": "with the newest point handed out at every restart, as in its authors' code",
+        "opens": "with the rule inferred from the published curves, where a gradient that triggers an update opens the "
+        "next table",
+    }
+    shown = [value for line in (lines if isinstance(lines, list) else [lines]) for value in line.values()]
+    return ", and ".join(names[value] for value in names if value in shown) or names["held"]
 
 
 def draw(tables: dict, settings: dict) -> Product:
@@ -61,6 +74,7 @@ def draw(tables: dict, settings: dict) -> Product:
                 markerfacecolor="none", zorder=5,
             )  # fmt: skip
         style.log_axes(axes)
+        axes.locator_params(axis="x", nbins=4)
         axes.set(title=title, xlabel="simulated time (s)", xlim=(0, 1.02 * setting["until"]))
     panels[0].set_ylabel("training loss")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)

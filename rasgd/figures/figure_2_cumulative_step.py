@@ -54,6 +54,6 @@ def with_slopes(variant: variants.Variant, slopes: pd.DataFrame) -> str:
 
 def numbers(steps: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """The slopes in the long run, then every point of the lines."""
-    return pd.concat([slopes.assign(what="slope"), steps.assign(what="step")], ignore_index=True)[
-        ["what", "case", "method", "options", "slope", "error", "expected", "distance", "time", "total_step"]
+    return pd.concat([slopes.assign(kind="slope"), steps.assign(kind="step")], ignore_index=True)[
+        ["kind", "case", "method", "options", "slope", "error", "expected", "distance", "time", "total_step"]
     ]

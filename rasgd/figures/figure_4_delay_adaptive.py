@@ -65,16 +65,5 @@ def numbers(iterates: pd.DataFrame, limits: pd.DataFrame) -> pd.DataFrame:
     """x of every iterate; then the limit of cycle ends, whose time is inf, and the range within a cycle."""
     ends = limits.rename(columns={"limit": "x"}).assign(time=float("inf"), at_cycle_end=True)
     table = pd.concat([iterates, ends], ignore_index=True)
-    columns = [
-        "curve",
-        "method",
-        "time",
-        "update",
-        "at_cycle_end",
-        "x",
-        "lowest",
-        "highest",
-        "arrivals",
-        "largest_delay",
-    ]
+    columns = ["curve", "method", "time", "update", "at_cycle_end", "x", "lowest", "highest", "largest_delay"]
     return table[columns].assign(at_cycle_end=table["at_cycle_end"].astype(float))

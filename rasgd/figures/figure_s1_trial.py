@@ -14,6 +14,7 @@ from rasgd.figures.product import Product
 
 AXES = {"published": "mnist", "fine": "mnist_fine"}  # of step sizes → the experiment that tuned on it
 WORST_SHOWN = 30  # times the best score: what scored worse is cut off
+LOWEST_SHOWN = 1 / 16  # of the common axis' smallest step: what the published grid has below is cut off
 
 
 def caption(settings: dict) -> str:
@@ -36,7 +37,7 @@ def draw(tables: dict, settings: dict) -> Product:
     names = published.panel_names(fine)
     lines = variants.variants(curves)
     figure = style.new_figure(height_inches=4.6)
-    panels = figure.subplots(2, len(names), sharey="row", squeeze=False)
+    panels = figure.subplots(2, len(names), sharex="row", sharey="row", squeeze=False)
     for column, (case, title) in enumerate(names.items()):
         draw_tried(panels[0, column], tried[tried["case"] == case], lines)
         panels[0, column].set(title=title, xlabel="total step per second (1/s)")
@@ -56,20 +57,31 @@ def draw(tables: dict, settings: dict) -> Product:
 
 def tried_steps(tables: dict) -> pd.DataFrame:
     """One row per step size that was tried on either axis: step_per_second and score, inf where a run diverged."""
-    parts = [tables[experiment]["grid"].assign(axis=axis) for axis, experiment in AXES.items()]
+    parts = [tables[experiment]["grid"].assign(step_sizes=axis) for axis, experiment in AXES.items()]
     table = pd.concat(parts, ignore_index=True)
     table["step_per_second"] = 2.0 ** table["log2_beta"]
-    columns = ["axis", "case", "method", "options", "step_per_second", "step_size", "score", "collapsed", "chosen"]
-    return table[columns].sort_values(["axis", "case", "method", "options", "step_per_second"], kind="stable")
+    columns = [
+        "step_sizes",
+        "case",
+        "method",
+        "options",
+        "step_per_second",
+        "step_size",
+        "score",
+        "collapsed",
+        "chosen",
+    ]
+    return table[columns].sort_values(["step_sizes", "case", "method", "options", "step_per_second"], kind="stable")
 
 
 def draw_tried(axes, tried: pd.DataFrame, lines: list[variants.Variant]) -> None:
     finite = tried["score"].replace(np.inf, np.nan)
-    shown = tried[finite <= WORST_SHOWN * finite.min()]
+    lowest = tried.loc[tried["step_sizes"] == "fine", "step_per_second"].min() * LOWEST_SHOWN
+    shown = tried[(finite <= WORST_SHOWN * finite.min()) & (tried["step_per_second"] >= lowest)]
     for variant in lines:
         how = variant.line()
         own = variants.rows(shown, variant)
-        fine, grid = own[own["axis"] == "fine"], own[own["axis"] == "published"]
+        fine, grid = own[own["step_sizes"] == "fine"], own[own["step_sizes"] == "published"]
         axes.plot(fine["step_per_second"], fine["score"], **how)
         axes.plot(
             grid["step_per_second"], grid["score"], "o", color=how["color"], markersize=6.5, markerfacecolor="none",
@@ -89,9 +101,9 @@ def by_total_step(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def numbers(tried: pd.DataFrame, drawn: pd.DataFrame) -> pd.DataFrame:
-    """What was tried, with chosen as 0 or 1, then the lines of the lower panels, whose axis is named total_step."""
+    """What was tried, with chosen as 0 or 1, then the lines of the lower panels, whose step_sizes are total_step."""
     tried = tried.assign(chosen=tried["chosen"].astype(float))
-    return pd.concat([tried, drawn.assign(axis="total_step")], ignore_index=True)
+    return pd.concat([tried, drawn.assign(step_sizes="total_step")], ignore_index=True)
 
 
 def by_seed(tables: dict, settings: dict) -> pd.DataFrame:
@@ -106,7 +118,7 @@ def by_seed(tables: dict, settings: dict) -> pd.DataFrame:
         losses = published.by_seed(curves)
         steps = curves.drop_duplicates(keys)[[*keys, "step_size", "log2_beta"]]
         table = losses.merge(steps, on=keys)
-        table.insert(0, "axis", axis)
+        table.insert(0, "step_sizes", axis)
         times = {
             case: build_compute_times(experiments.case_settings(setting, case)["compute_times"]).mean
             for case in setting["cases"]

@@ -39,7 +39,8 @@ def draw(tables: dict, settings: dict) -> Product:
         for position, variant in enumerate(variants.variants(rows)):
             draw_line(axes, variants.rows(rows, variant), variant, position)
         style.log_axes(axes)
-        axes.set(title=title, xlabel="simulated time (s)", xlim=(0, setting["until"]))
+        axes.locator_params(axis="x", nbins=4)
+        axes.set(title=title, xlabel="simulated time (s)", xlim=(0, 1.02 * setting["until"]))
     panels[0].set_ylabel("training loss")
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
     for handle, label in zip(*panels[-1].get_legend_handles_labels(), strict=True):

@@ -25,7 +25,7 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", "–": "--",
     "…": r"\ldots{}", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "²": "$^2$", "⁰": "$^0$", "ᵢ": "$_i$", "₁": "$_1$",
     "₂": "$_2$", "τ": r"$\tau$", "σ": r"$\sigma$", "ζ": r"$\zeta$", "γ": r"$\gamma$", "β": r"$\beta$", "α": r"$\alpha$",
-    "λ": r"$\lambda$", "á": r"\'a",
+    "λ": r"$\lambda$", "δ": r"$\delta$", "∈": r"$\in$", "′": "$'$", "✗": r"$\times$", "á": r"\'a",
     "ε": r"$\varepsilon$", "π": r"$\pi$", "Δ": r"$\Delta$", "∇": r"$\nabla$", "Σ": r"$\sum$", "‖": r"$\|$",
     "−": "$-$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "∞": r"$\infty$", "½": r"$\frac12$",
     "→": r"$\to$", "≠": r"$\ne$", "—": "---", "’": "'", "±": r"$\pm$", "○": r"$\circ$",
@@ -40,7 +40,13 @@ class Group(NamedTuple):
     rows: list[list[Cell]]
 
 
-def save_figure(figure, stem: str | Path, drawn: pd.DataFrame, caption: str) -> None:
+def save_figure(
+    figure,
+    stem: str | Path,
+    drawn: pd.DataFrame,
+    caption: str,
+    table: tuple[Sequence[Cell], Sequence[Group]] | None = None,
+) -> None:
     """Writes a figure as .png and .pdf, what it draws as .csv and its caption as .md.
 
     Args:
@@ -48,13 +54,14 @@ def save_figure(figure, stem: str | Path, drawn: pd.DataFrame, caption: str) -> 
         stem: path without an ending.
         drawn: the numbers of the figure.
         caption: plain text.
+        table: header and groups of rows that stand under the caption; None for none.
     """
     # Neither file may hold the date, nor the PNG the version of matplotlib.
     for ending, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None})):
         with replacing(f"{stem}{ending}") as temporary:
             figure.savefig(temporary, dpi=RESOLUTION, metadata=metadata)
     save_csv(drawn, f"{stem}.csv")
-    save_text(f"{stem}.md", caption + "\n")
+    save_text(f"{stem}.md", f"{caption}\n" + (f"\n{markdown(*table)}" if table else ""))
 
 
 def save_table(stem: str | Path, header: Sequence[Cell], groups: Sequence[Group], numbers: pd.DataFrame, caption: str):
@@ -127,6 +134,11 @@ def latex(header: Sequence[Cell], groups: Sequence[Group], caption: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def restructured(text: str) -> str:
+    """Plain text as reStructuredText, in a template of Jinja as Snakemake's report wants it."""
+    return "".join(f"\\{character}" if character in "\\|*`_{}" else character for character in text)
+
+
 def number_cell(value: float) -> str:
     """The number to three decimals, a dash for nan."""
     return NO_VALUE if math.isnan(value) else f"{value:.3f}"
@@ -143,10 +155,15 @@ def text_latex(text: str) -> str:
         ValueError: for a character that has no LaTeX form here.
     """
     parts = re.split(r"τ_(A|H|max)", text)  # plain text and the names of compute times in turn
-    parts[0::2] = ["".join(LATEX.get(character, character) for character in part) for part in parts[0::2]]
+    parts[0::2] = ["".join(map(sign_latex, re.findall(".\u0303?", part, re.S))) for part in parts[0::2]]
     parts[1::2] = [rf"$\tau_{{\mathrm{{{name}}}}}$" for name in parts[1::2]]
     result = "".join(parts)
     if not result.isascii():
         unknown = sorted({character for character in result if not character.isascii()})
         raise ValueError(f"no LaTeX form is known of {', '.join(unknown)} in {text!r}")
     return result
+
+
+def sign_latex(sign: str) -> str:
+    """A character as LaTeX, or a letter with a combining tilde behind it."""
+    return rf"$\tilde {sign[0]}$" if len(sign) == 2 else LATEX.get(sign, sign)

@@ -5,11 +5,14 @@ Methods that minimise another objective than F under heterogeneous data are dash
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rasgd import methods
 from rasgd.methods import METHODS
 
 if TYPE_CHECKING:
@@ -19,7 +22,10 @@ TEXT_WIDTH_INCHES = 5.5  # of a NeurIPS page
 OTHER_OBJECTIVE = "†"
 GUIDE_COLOUR = "0.45"  # of targets, minimisers and other lines that are no method
 
+# Laid over seaborn's theme and context.
 SETTINGS = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib and has Greek letters, subscripts and norms
     "font.size": 7.5,
     "axes.titlesize": 7.5,
     "axes.labelsize": 7.5,
@@ -29,17 +35,25 @@ SETTINGS = {
     "legend.title_fontsize": 7,
     "legend.frameon": False,
     "legend.handlelength": 2.4,
+    "axes.edgecolor": "0.15",
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": True,
     "grid.color": "0.92",
     "grid.linewidth": 0.5,
-    "axes.axisbelow": True,
+    "xtick.bottom": True,
+    "ytick.left": True,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
     "lines.linewidth": 1.1,
     "lines.markersize": 3.2,
+    "lines.markeredgewidth": 0.8,
     "pdf.fonttype": 42,  # fonts as TrueType: publishers refuse Type 3
     "text.usetex": False,
 }
@@ -68,16 +82,34 @@ STYLES = {
     "concurrent": Style("#332288", "d"),
     "shuffled": Style("#44AA99", "*"),
 }
-# For methods that were added without a style of their own, in the order of `METHODS`.
-SPARE_STYLES = (Style("#AA4499", "8"), Style("#117733", "H"), Style("#DDCC77", "1"), Style("#661100", "2"))
+# Of methods that were added, one after the other.
+SPARE_MARKERS = ("8", "H", "1", "2", "3", "4", "+", "x")
+GOLDEN_RATIO = 0.618034  # between their hues, on a circle of 1: however many there are, no two are close
 
 
 def style(method: str) -> Style:
-    """Colour and marker of a method, by its short name."""
+    """Colour and marker of a method, by its short name.
+
+    Methods that are not listed get theirs by their place among the methods that are not.
+
+    Raises:
+        ValueError: if there is no such method.
+    """
     if method in STYLES:
         return STYLES[method]
-    added = [name for name in METHODS if name not in STYLES]
-    return SPARE_STYLES[added.index(method) % len(SPARE_STYLES)]
+    methods.find(method)
+    import seaborn
+
+    place = [name for name in METHODS if name not in STYLES].index(method)
+    (colour,) = seaborn.husl_palette(1, h=(place + 1) * GOLDEN_RATIO % 1, s=0.95, l=0.45).as_hex()
+    return Style(colour, SPARE_MARKERS[place % len(SPARE_MARKERS)])
+
+
+def shades(count: int) -> list[str]:
+    """Colours from light to dark for what is no method, such as profiles and parameters."""
+    import seaborn
+
+    return seaborn.color_palette("light:#222222", count + 2).as_hex()[2:]
 
 
 def line_style(method: str) -> str:
@@ -97,12 +129,20 @@ def in_order(methods: Iterable[str]) -> list[str]:
 
 
 def settings():
-    """The context in which every figure is made and saved."""
+    """The context in which every figure is made and saved: seaborn's theme, and what is laid over it.
+
+    Figures are drawn to files, so whatever backend the surroundings name is left aside: a notebook's need not even be
+    there.
+    """
+    os.environ["MPLBACKEND"] = "agg"  # read when matplotlib is imported, where an unknown one ends everything
+    import seaborn
     from matplotlib import rc_context, rcParamsDefault
 
     # From matplotlib's own defaults: a reader's matplotlibrc must not change the figures.
     defaults = {key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")}
-    return rc_context(defaults | SETTINGS)
+    with rc_context(defaults):
+        theme = seaborn.axes_style("whitegrid") | seaborn.plotting_context("paper")
+    return rc_context(defaults | theme | SETTINGS)
 
 
 def new_figure(height_inches: float):
@@ -174,6 +214,33 @@ def log_axes(axes, x: bool = False) -> None:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
+def guide(label: str, **arguments):
+    """A grey line for a legend, for what is no method."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], **({"color": GUIDE_COLOUR, "linewidth": 0.9, "label": label} | arguments))
+
+
+def mark_above(axes, methods_values: Iterable[tuple[str, Sequence[float], Sequence[float]]]) -> None:
+    """An arrow at the top edge where a method's line leaves the axes upwards.
+
+    Args:
+        axes: with its limits set.
+        methods_values: short name, x `[m]` and y `[m]`.
+    """
+    top = axes.get_ylim()[1]
+    for method, x, y in methods_values:
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        above = np.flatnonzero((y > top) & np.isfinite(y))
+        for place in above[np.diff(above, prepend=-2) > 1]:  # the first point of every stretch
+            axes.plot(x[place], 1, "^", transform=axes.get_xaxis_transform(), color=style(method).colour, clip_on=False)
+
+
+def mathematics(text: str) -> str:
+    """Names with an index, such as τ_max, as matplotlib sets them."""
+    return re.sub(r"([A-Za-zτ])_(A|H|max)\b", r"$\1_\\mathrm{\2}$", text)
+
+
 def two_lines(label: str) -> str:
     """A case's label, broken after its colon to fit above a narrow panel."""
-    return label.replace(": ", ":\n", 1)
+    return mathematics(label.replace(": ", ":\n", 1))

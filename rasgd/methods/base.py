@@ -93,6 +93,10 @@ class Method(ABC):
     # Optional: leave(worker) -> list[Job]. The worker has failed and will not come back; says who works on what next,
     # after at most one update. A method without it does not allow workers to be dropped.
 
+    def answer(self, time: float) -> Tensor:
+        """The points that a run evaluates at `time` seconds, and returns at its horizon, `[num_replicas, d]`."""
+        return self.x
+
     def update(self, direction: Tensor, scale: float = 1.0) -> None:
         """x ← x − γ·scale·direction, as a new tensor: points that workers hold are references to older ones."""
         if self.placed_addcmul is None:

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from rasgd import randomness
 
+LONGEST_BLOCK = 16  # gradients whose samples are drawn at once
+BLOCK_BYTES = 2**22  # of samples that are kept for later, for all workers together: about a core's cache
+
 
 class Problem(ABC):
     """F(x) = (1/n) Σᵢ Fᵢ(x) with Fᵢ(x) = E fᵢ(x; ξ).
@@ -43,11 +46,16 @@ class Problem(ABC):
         """x⁰ for one seed, `[d]`."""
 
     @abstractmethod
-    def draw(self, generator: np.random.Generator, worker: int, count: int) -> np.ndarray | None:
-        """Randomness of `count` consecutive gradients of a worker, `[count, …]`; None if gradients are exact."""
+    def draw(self, draws: randomness.Draws, worker: int) -> np.ndarray | None:
+        """Randomness of consecutive gradients of a worker, `[count, num_seeds, …]`; None if gradients are exact.
+
+        Args:
+            draws: uniform and normal numbers `[count, num_seeds, width]`. One gradient's entries may depend on its own
+                numbers alone, since gradients may be drawn one by one or many at a time.
+        """
 
     def prepare(self, worker: int, draws: Tensor) -> Tensor:
-        """Turns draws `[count, num_seeds, …]`, already on the device, into what `gradient` takes, once per block."""
+        """Turns draws `[count, num_seeds, …]`, already on the device, into what `gradient` takes."""
         return draws
 
     @abstractmethod
@@ -80,37 +88,53 @@ class Problem(ABC):
 
 
 class Samples:
-    """The sample of every worker's k-th gradient, for several seeds at once, drawn in blocks of 16.
+    """The sample of every worker's k-th gradient, for several seeds at once.
 
-    On a GPU the numbers are drawn on the CPU and uploaded a block at a time, so they do not depend on the device.
+    They are drawn in blocks of consecutive k, as long as the blocks of all workers fit the cache, and else one by one;
+    the numbers are the same. On a GPU they are drawn on the CPU and uploaded a block at a time, so they do not depend
+    on the device.
+
+    Args:
+        problem: says what a gradient needs.
+        seeds: of the samples.
+        num_workers: for how many workers blocks are kept; default all.
     """
 
-    def __init__(self, problem: Problem, seeds: Sequence[int]):
+    def __init__(self, problem: Problem, seeds: Sequence[int], num_workers: int | None = None):
         self.problem = problem
-        self.seeds = list(seeds)
-        self.blocks = [(-1, None)] * problem.num_workers  # per worker: block number, prepared draws
-        self.exact = False  # known after the first draw
+        self.stream = randomness.Stream(seeds, "sample")
+        self.num_workers = problem.num_workers if num_workers is None else num_workers
+        self.length = 0  # of blocks, known after the first draw; 0 if gradients are exact
+        self.blocks = [(-1, None)] * problem.num_workers  # per worker: block number, one sample per gradient
+        self.first = True
 
     def __call__(self, worker: int, k: int) -> Tensor | None:
-        if self.exact:
-            return None
-        number = k // randomness.BLOCK
-        block = self.blocks[worker]
-        if block[0] != number:
-            block = self.blocks[worker] = (number, self.draw_block(worker, number))
-        return None if block[1] is None else block[1][k % randomness.BLOCK]
+        length = self.length
+        if length > 1:
+            number, position = divmod(k, length)
+            block = self.blocks[worker]
+            if block[0] != number:
+                # A list of views: indexing a list costs a tenth of indexing a tensor.
+                block = self.blocks[worker] = (number, list(self.draw(worker, number * length, length).unbind(0)))
+            return block[1][position]
+        if length or self.first:
+            sample = self.draw(worker, k, 1)
+            if self.first:
+                self.first = False
+                self.length = 0 if sample is None else self.longest_block(sample.nbytes)
+            return None if sample is None else sample[0]
+        return None
 
-    def draw_block(self, worker: int, number: int):
-        draws = [
-            self.problem.draw(randomness.generator(seed, "sample", worker, number), worker, randomness.BLOCK)
-            for seed in self.seeds
-        ]
-        if draws[0] is None:
-            self.exact = True
-            return None
-        stacked = torch.from_numpy(np.stack(draws, axis=1)).to(self.problem.device)
-        # A list of per-gradient views: indexing a list costs a tenth of indexing a tensor.
-        return list(self.problem.prepare(worker, stacked).unbind(0))
+    def longest_block(self, num_bytes: int) -> int:
+        """Gradients per block, a power of two, if one gradient's sample takes so many bytes."""
+        length = LONGEST_BLOCK
+        while length > 1 and self.num_workers * length * num_bytes > BLOCK_BYTES:
+            length //= 2
+        return length
+
+    def draw(self, worker: int, k: int, count: int) -> Tensor | None:
+        draws = self.problem.draw(self.stream.at(worker, k, count), worker)
+        return None if draws is None else self.problem.prepare(worker, torch.from_numpy(draws).to(self.problem.device))
 
 
 def checked_device(device: str | torch.device) -> torch.device:

@@ -36,8 +36,8 @@ class ZeroChain(Problem):
     def initial_point(self, seed: int) -> Tensor:
         return torch.zeros(self.dim, dtype=self.dtype, device=self.device)
 
-    def draw(self, generator, worker, count):
-        return (generator.random((count, 1)) < self.probabilities[worker]) / self.probabilities[worker]
+    def draw(self, draws, worker):
+        return (draws.uniform(1) < self.probabilities[worker]) / self.probabilities[worker]
 
     def gradient(self, worker, x, sample):
         own = slice(worker * self.chain_length, (worker + 1) * self.chain_length)

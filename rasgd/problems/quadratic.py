@@ -78,11 +78,11 @@ class Quadratic(Problem):
     def initial_point(self, seed: int) -> Tensor:
         return self.x0
 
-    def draw(self, generator, worker, count):
-        return generator.standard_normal((count, self.dim)) if self.noise_std else None
+    def draw(self, draws, worker):
+        return draws.normal(self.dim) if self.noise_std else None
 
     def prepare(self, worker, draws):
-        return draws * self.noise_std - self.b[worker]  # one addition per gradient instead of two
+        return torch.add(self.minus_b[worker], draws, alpha=self.noise_std)  # one addition per gradient instead of two
 
     def gradient(self, worker, x, sample):
         added = self.minus_b[worker] if sample is None else sample  # the prepared sample contains −b

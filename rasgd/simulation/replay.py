@@ -13,6 +13,7 @@ from rasgd.compute_times import FixedTimes
 from rasgd.instants import after
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem
+from rasgd.simulation.averaging import with_average
 from rasgd.simulation.checkpoint import Requests
 from rasgd.simulation.evaluation import check_evaluations
 from rasgd.simulation.fingerprint import difference
@@ -72,6 +73,7 @@ def replay(
     methods.check_options(method, method_options)
     method_options = methods.with_sample_shares(method_options, problem.sample_counts)
     method = with_decay(method, checked_decay(recorded.get("step_size_decay"), recorded["until"]))
+    method = with_average(method, recorded.get("average"))
     step_sizes, seeds = recorded["step_sizes"], recorded["seeds"]
     if step_size is not None:
         step_sizes = one_or_several("step_size", step_size, partial(real_number, above=0))

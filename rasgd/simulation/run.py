@@ -20,7 +20,13 @@ from rasgd.methods.base import Arrival, Method
 from rasgd.problems.base import Problem
 from rasgd.simulation.checkpoint import Requests, method_state, packed, restore_method
 from rasgd.simulation.evaluation import Evaluations, evaluation_times
-from rasgd.simulation.statistics import RECORD_COLUMNS, arrival_statistics, count_vectors, effective_weights
+from rasgd.simulation.statistics import (
+    NO_STEP_STATISTICS,
+    RECORD_COLUMNS,
+    arrival_statistics,
+    count_vectors,
+    step_statistics,
+)
 from rasgd.simulation.status import StatusLine
 from rasgd.trajectory import Trajectory, plain
 
@@ -99,7 +105,7 @@ class Run:
             self.restore(state)
         for time in evaluation_times(self.until, self.eval_every)[len(self.evaluations) :]:
             self.advance(time)
-            self.evaluations.add(time, self.method.updates, self.method.x)
+            self.evaluations.add(time, self.method.updates, self.method.answer(time))
             self.measure_memory()
             if report is not None:
                 report(time / self.until)
@@ -190,12 +196,12 @@ class Run:
     def trajectory(self, record: bool, measure_weights: bool) -> Trajectory:
         """What came out, as plain numpy."""
         arrivals = {name: np.array(values) for name, values in self.record.items()}
-        columns = self.evaluations.columns()
+        columns, final_points = self.evaluations.columns(), self.method.answer(self.until)
         return Trajectory(
             columns=columns,
-            replicas=self.evaluations.replica_columns(self.method.x),
+            replicas=self.evaluations.replica_columns(final_points),
             statistics=self.statistics(arrivals, measure_weights),
-            final_points=self.method.x.cpu().numpy().copy(),
+            final_points=final_points.cpu().numpy().copy(),
             metadata={
                 "method": short_name(self.method_type),
                 "label": self.method.label,
@@ -217,13 +223,12 @@ class Run:
         )
 
     def statistics(self, arrivals: dict[str, np.ndarray], measure_weights: bool) -> dict:
-        weighed = measure_weights and self.method.linear
-        vectors = self.method_vectors + self.desk.max_queued
-        weights = None
-        if weighed:
-            weights = effective_weights(self.new_method, arrivals, self.times.mean, self.departures)
+        steps, vectors = NO_STEP_STATISTICS, self.method_vectors + self.desk.max_queued
+        if measure_weights and self.method.linear:
+            times = np.array(evaluation_times(self.until, self.eval_every))
+            steps = step_statistics(self.new_method, arrivals, self.times.mean, self.departures, times, self.until)
         return {
-            "effective_weights": weights,
+            **steps,
             "idle_seconds": self.desk.idle_seconds_until(self.until),
             "num_updates": self.method.updates,
             **arrival_statistics(arrivals, self.problem.num_workers, self.method.ignored, self.desk.aborted),

@@ -17,6 +17,7 @@ from rasgd.compute_times import ComputeTimes, as_compute_times
 from rasgd.instants import after
 from rasgd.methods.base import Method
 from rasgd.problems.base import Problem, checked_device
+from rasgd.simulation.averaging import checked_average, with_average
 from rasgd.simulation.checkpoint import Checkpoints, Requests, do_nothing, unpacked_trajectory
 from rasgd.simulation.evaluation import check_evaluations
 from rasgd.simulation.fingerprint import problem_fingerprint, times_fingerprint
@@ -44,6 +45,7 @@ def simulate(
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: float = 60.0,
     step_size_decay: dict | None = None,
+    average: float | str | None = None,
     measure_weights: bool = True,
     **method_options,
 ) -> Trajectory:
@@ -71,13 +73,17 @@ def simulate(
         checkpoint_every: seconds on the wall between checkpoints.
         step_size_decay: {"after": a, "to": b} multiplies γ by a factor that is 1 up to the time a·until and then falls
             linearly to b at `until`; None keeps γ constant.
-        measure_weights: whether to measure effective weights, which takes one more method update per arrival; None
-            stands in their place otherwise.
+        average: evaluate, and return, the mean of x over the last complete window of so many seconds, or of "cycle",
+            the slowest worker's mean seconds τ_max; None evaluates x itself. Steps stay what they are.
+        measure_weights: whether to measure effective weights and the total step over time, which takes one more method
+            update per arrival; None stands in their place otherwise.
         method_options: the method's own, such as S, R, K, restart, abort, assignment or weights, where "samples" stands
             for every worker's share of the problem's samples.
 
     Returns:
-        A `Trajectory`. Its statistics: effective_weights `[n]` or None, idle_seconds `[n]`, num_updates,
+        A `Trajectory`. Its statistics: effective_weights `[n]`, total_step `[num_evaluations]` (the sum of all steps up
+        to every evaluation, in units of γ) and step_per_second, all three None where they are not measured;
+        idle_seconds `[n]`, num_updates,
         computed/applied/wasted_gradients, delay_mean, delay_max, delay_histogram (arrivals by delay), arrivals `[n]`,
         server_vectors, server_bytes (of one replica), started_jobs `[n]`, lost_jobs; with real processes also overruns
         `[n]`, compute_seconds `[n]`, lateness_mean_seconds, lateness_max_seconds and faults.
@@ -100,7 +106,8 @@ def simulate(
     check_options(backend, backend_options or {})
     methods.check_options(method, method_options)
     method_options = methods.with_sample_shares(method_options, problem.sample_counts)
-    method = with_decay(method, checked_decay(step_size_decay, until))
+    average = checked_average(average)
+    method = with_average(with_decay(method, checked_decay(step_size_decay, until)), average)
     if times is not None:
         check_times(times, problem.num_workers, until)
     checkpoint_every = real_number("checkpoint_every", checkpoint_every, above=0)
@@ -142,6 +149,7 @@ def simulate(
             "num_workers": problem.num_workers,
         }
         identity |= {"dim": problem.dim, "dtype": str(problem.dtype), "step_size_decay": step_size_decay}
+        identity |= {"average": average}
         identity |= {"compute_times": None if times is None else times.mean.tolist()}
         identity |= {"first_durations": None if times is None else times_fingerprint(arguments["times"], until)}
         identity |= {"replicas_per_pass": min(replicas_per_pass, len(step_sizes) * len(seeds))}
@@ -149,6 +157,7 @@ def simulate(
     with requests as asked, one_thread(problem.device):
         result = merge(run_passes(passes, problem, method, arguments, asked, progress, record, measure_weights))
     result.metadata |= {"replicas_per_pass": replicas_per_pass, "step_sizes": step_sizes, "seeds": seeds}
+    result.metadata |= {"average": average}
     result.metadata |= {"step_size_decay": step_size_decay, "fingerprint": fingerprint if record else None}
     result.single = np.ndim(step_size) == 0 and np.ndim(seed) == 0
     if result.statistics["num_updates"] == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rasgd.instants import latest
 from rasgd.methods.base import Arrival, Method
 
 RECORD_COLUMNS = ("time", "worker", "k", "delay", "duration")  # of every arrival
@@ -29,13 +31,15 @@ def arrival_statistics(arrivals: dict[str, np.ndarray], num_workers: int, ignore
     }
 
 
-def effective_weights(
+def step_statistics(
     new_method: Callable[[Tensor, Tensor], Method],
     arrivals: dict[str, np.ndarray],
     mean_times: np.ndarray,
     departures: list,
-) -> list[float] | None:
-    """Share of every worker in the sum of all steps, by feeding the schedule to a second instance.
+    times: np.ndarray,
+    until: float,
+) -> dict:
+    """The steps that were applied, by worker and over time, by feeding the schedule to a second instance.
 
     Worker i's gradients are replaced by the i-th unit vector and γ by 1, so −x sums up the steps of each worker.
     More than 256 workers are weighed in groups of similar speed.
@@ -45,9 +49,13 @@ def effective_weights(
         arrivals: the recorded schedule, by column.
         mean_times: seconds per gradient, by which workers are grouped.
         departures: workers that left, each as [number of arrivals before, worker, time].
+        times: seconds at which the total step is wanted, in increasing order.
+        until: horizon in seconds.
+
+    Returns:
+        effective_weights, the share of every worker in the sum of all steps, `[n]`, None without any step; total_step,
+        the sum of all steps up to each of `times`, in units of γ; step_per_second, its mean slope up to the horizon.
     """
-    if not len(arrivals["worker"]):
-        return None
     n = len(mean_times)
     num_groups = min(n, MAX_WEIGHT_GROUPS)
     group_of = np.empty(n, dtype=np.int64)
@@ -59,17 +67,25 @@ def effective_weights(
     left = deque(departures)
     units = unit_vectors(group_of[arrivals["worker"]], num_groups)
     rows = zip(units, *(arrivals[name].tolist() for name in ("worker", "delay", "time", "duration")), strict=True)
-    for position, (unit, worker, delay, time, duration) in enumerate(rows):
-        while left and left[0][0] <= position:
-            twin.leave(left.popleft()[1])
-        twin.receive(Arrival(worker, unit, delay, time, duration))
+    total_step, position = [], 0
+    for end in [*np.searchsorted(arrivals["time"], latest(times), side="right").tolist(), len(arrivals["time"])]:
+        for unit, worker, delay, time, duration in itertools.islice(rows, end - position):
+            while left and left[0][0] <= position:
+                twin.leave(left.popleft()[1])
+            twin.receive(Arrival(worker, unit, delay, time, duration))
+            position += 1
+        total_step.append(0.0 - float(twin.x.sum()))
     for _, worker, _ in left:
         twin.leave(worker)
     total = -float(twin.x.sum())
-    if total == 0:
-        return None
-    shares = (twin.x[0] / -total).numpy() + 0.0  # no negative zeros
-    return (shares[group_of] / np.bincount(group_of)[group_of]).tolist()
+    weights = None
+    if total != 0:
+        shares = (twin.x[0] / -total).numpy() + 0.0  # no negative zeros
+        weights = (shares[group_of] / np.bincount(group_of)[group_of]).tolist()
+    return {"effective_weights": weights, "total_step": total_step[:-1], "step_per_second": total / until + 0.0}
+
+
+NO_STEP_STATISTICS = dict.fromkeys(("effective_weights", "total_step", "step_per_second"))
 
 
 def unit_vectors(indices: np.ndarray, dim: int) -> Iterator[Tensor]:
@@ -95,6 +111,6 @@ def count_vectors(method: Method) -> int:
                 walk(entry)
 
     for name, value in vars(method).items():
-        if name not in ("x", "step_size"):
+        if name not in ("x", "step_size", "compute_times"):
             walk(value)
     return len(found)

@@ -118,26 +118,6 @@ def fluctuating_noise(
     return FluctuatingNoise(variance + spread * weighted, (1.0 + spread) * variance)
 
 
-def expected_maximum_of_exponentials(means: ArrayLike) -> float:
-    """Return E max Xᵢ for independent exponential Xᵢ with these means, by inclusion and exclusion. [derived]
-
-    Σ over non-empty sets S of (−1)^{|S|+1}/Σ_{i∈S} 1/τᵢ: how long Malenia SGD gathers one gradient of every worker,
-    26.645 s for the paper's 1, 2, 4, 8, 16 s with two workers each, not τ_max = 16 s.
-    """
-    rates, counts = np.unique(1.0 / checked_times(means), return_counts=True)
-    # Π (1 − e^{−λt})^{m} expanded: signed counts of subsets, by the sum of their rates.
-    subsets = {0.0: 1.0}
-    for rate, count in zip(rates, counts, strict=True):
-        binomial = np.cumprod([1.0] + [-(count - k) / (k + 1.0) for k in range(count)])
-        grown: dict[float, float] = {}
-        for total, sign in subsets.items():
-            for chosen, factor in enumerate(binomial):
-                key = total + chosen * float(rate)
-                grown[key] = grown.get(key, 0.0) + sign * factor
-        subsets = grown
-    return -sum(sign / total for total, sign in subsets.items() if total > 0)
-
-
 def flat_growth_rate(curvatures: ArrayLike, compute_times: ArrayLike) -> float:
     """Return mean(aᵢ²τᵢ)/(2n): where the curvatures aᵢ of one direction cancel, x grows like exp of this·s²t. [derived]
 

@@ -88,6 +88,9 @@ def ringleader_batch(compute_times: ArrayLike) -> float:
     return float(1.0 / np.mean(1.0 / np.maximum(1.0, np.floor(times.max() / times * (1 + 1e-12)))))
 
 
+STEP_METHODS = ("malenia", "rennala", "minibatch", "ringleader", "ringmaster", "rescaled")  # with a theory step size
+
+
 def theory_step_size(
     method: str,
     constants: Constants,
@@ -127,6 +130,6 @@ def theory_step_size(
         step = corollary_4_2(constants, times, eps).step_size * harmonic_mean_compute_time(times) ** 2
         step /= n * times.max()
     else:
-        known = "malenia, rennala, minibatch, ringleader, ringmaster, rescaled"
+        known = ", ".join(STEP_METHODS)
         raise ValueError(f"method must be one with a theory step size ({known}), got {method!r}")
     return float(step)

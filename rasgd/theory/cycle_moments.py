@@ -38,28 +38,39 @@ class CycleMaps(NamedTuple):
 
 
 def cycle_maps(
-    curvatures: np.ndarray, residuals: np.ndarray, worker_steps: np.ndarray, noise_std: np.ndarray, arrivals: Cycle
+    curvatures: np.ndarray,
+    residuals: np.ndarray,
+    worker_steps: np.ndarray,
+    noise_std: np.ndarray,
+    arrivals: Cycle,
+    inner: bool = True,
 ) -> CycleMaps:
     """Return the maps of instances with Aᵢ [B, n, d, d], rᵢ [B, n, d], γᵢ [B, n] and noise per coordinate [B].
 
-    All share the order of ``arrivals``, as ``periods.cycle`` gives it.
+    All share the order of ``arrivals``, as ``periods.cycle`` gives it. Without ``inner`` the points within the cycle,
+    K²d² numbers for each instance, are left out: ``points`` and ``held`` are empty.
     """
     num_instances, n, d = residuals.shape
     size, length = (n + 1) * d + 1, arrivals.length
     columns = size + length * d
     state = np.zeros((num_instances, size, columns))
     state[:, np.arange(size), np.arange(size)] = 1.0
-    points, held = np.empty((num_instances, length + 1, d, columns)), np.empty((num_instances, length, d, columns))
-    points[:, 0] = state[:, :d]
+    kept = length if inner else 0
+    points, held = (np.empty((num_instances, number, d, columns)) for number in (kept + inner, kept))
+    if inner:
+        points[:, 0] = state[:, :d]
     for k, worker in enumerate(arrivals.workers):
         own = slice((worker + 1) * d, (worker + 2) * d)
-        held[:, k] = state[:, own]
-        gradient = curvatures[:, worker] @ held[:, k]
+        gradient = curvatures[:, worker] @ state[:, own]
+        if inner:
+            held[:, k] = state[:, own]
         gradient[:, :, size - 1] += residuals[:, worker]
         at = size + k * d + np.arange(d)
         gradient[:, np.arange(d), at] += noise_std[:, None]
         state[:, :d] -= worker_steps[:, worker, None, None] * gradient
-        state[:, own] = points[:, k + 1] = state[:, :d]
+        state[:, own] = state[:, :d]
+        if inner:
+            points[:, k + 1] = state[:, :d]
     return CycleMaps(state[:, :, :size], state[:, :, size:], points, held)
 
 
@@ -100,27 +111,49 @@ def average_square(maps: CycleMaps, reader: np.ndarray, start: np.ndarray, num_c
     return _total(maps, moment, reader, np.asarray(num_cycles, dtype=np.int64)) / num_cycles
 
 
-def first_average_below(
-    maps: CycleMaps, reader: np.ndarray, start: np.ndarray, target: float, limit: int = 2**50
-) -> np.ndarray:
-    """Return the smallest M with (1/M) Σ_{m<M} E‖Rxᵐ‖² ≤ target [B], inf beyond ``limit``.
+def doubled_averages(maps: CycleMaps, reader: np.ndarray, start: np.ndarray, count: int) -> list[np.ndarray]:
+    """Return the same [B] after M = 1, 2, 4 … 2^(count−1) cycles."""
+    powers, averages = _Doubling(maps, start[:, :, None] * start[:, None, :], reader), []
+    for _ in range(count):
+        block = powers.current()
+        averages.append(block.total / block.length)
+        powers.double()
+    return averages
 
+
+def first_average_below(
+    maps: CycleMaps,
+    reader: np.ndarray,
+    start: np.ndarray,
+    target: float | np.ndarray,
+    together: bool = False,
+    limit: int = 2**50,
+) -> np.ndarray:
+    """Return the smallest M with (1/M) Σ_{m<M} E‖Rxᵐ‖² ≤ target [B], inf beyond ``limit`` and where it diverges.
+
+    ``together``: the instances are the independent modes of one problem, whose squares add up; one number is returned.
     By doubling and bisection, so exact where the average crosses the target once, as it does while E‖∇F‖² falls.
     """
-    powers = _Doubling(maps, start[:, :, None] * start[:, None, :], reader)
+
+    def gathered(totals: np.ndarray) -> np.ndarray:
+        return np.full_like(totals, totals.sum()) if together else totals
+
+    first = start[:, :, None] * start[:, None, :]
+    powers = _Doubling(maps, first, reader)
     blocks = [powers.current()]
-    while (blocks[-1].total > target * blocks[-1].length).any() and blocks[-1].length < limit:
-        powers.double()
-        blocks.append(powers.current())
-    total, length = np.zeros(len(start)), np.zeros(len(start))
-    moment = start[:, :, None] * start[:, None, :]
-    reached = np.any([block.total <= target * block.length for block in blocks], axis=0)
-    for block in reversed(blocks):  # the largest M with an average above the target, bit by bit
-        ahead = total + block.total_from(moment, reader)
-        above = ahead > target * (length + block.length)
-        total, length = np.where(above, ahead, total), np.where(above, length + block.length, length)
-        moment = np.where(above[:, None, None], block.move(moment), moment)
-    return np.where(reached, length + 1, np.inf)
+    with np.errstate(over="ignore", invalid="ignore"):  # what diverges is never below the target
+        while (gathered(blocks[-1].total) > target * blocks[-1].length).any() and blocks[-1].length < limit:
+            powers.double()
+            blocks.append(powers.current())
+        reached = np.any([gathered(block.total) <= target * block.length for block in blocks], axis=0)
+        total, length, moment = np.zeros(len(start)), np.zeros(len(start)), first
+        for block in reversed(blocks):  # the largest M with an average above the target, bit by bit
+            ahead = total + gathered(block.total_from(moment))
+            above = ahead > target * (length + block.length)
+            total, length = np.where(above, ahead, total), np.where(above, length + block.length, length)
+            moment = np.where(above[:, None, None], block.move(moment), moment)
+    found = np.where(reached, length + 1, np.inf)
+    return found[:1] if together else found
 
 
 class _Block(NamedTuple):
@@ -136,7 +169,7 @@ class _Block(NamedTuple):
     def move(self, moment: np.ndarray) -> np.ndarray:
         return self.advance @ moment @ self.advance.swapaxes(1, 2) + self.covariance
 
-    def total_from(self, moment: np.ndarray, reader: np.ndarray) -> np.ndarray:
+    def total_from(self, moment: np.ndarray) -> np.ndarray:
         return (self.weight * moment).sum(axis=(1, 2)) + self.offset
 
 
@@ -171,7 +204,7 @@ def _total(maps: CycleMaps, moment: np.ndarray, reader: np.ndarray, num_cycles: 
     while remaining.any():
         odd = remaining % 2 == 1
         block = powers.block
-        total = np.where(odd, total + block.total_from(moment, reader), total)
+        total = np.where(odd, total + block.total_from(moment), total)
         moment = np.where(odd[:, None, None], block.move(moment), moment)
         remaining //= 2
         if remaining.any():

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rasgd.theory.constants import Constants, quadratic_constants
-from rasgd.theory.quadratic import QuadraticInstance, diagonal_instance
 from rasgd.validation import real_array, real_number, whole_number
 
 if TYPE_CHECKING:
@@ -34,12 +33,8 @@ class DiagonalQuadratic:
         """Aᵢ [n, d, d], or [d, d] where they are the same."""
         return self.curvatures[..., None] * np.eye(self.curvatures.shape[-1])
 
-    def instance(self) -> QuadraticInstance:
-        """Return what the exact theory takes."""
-        return diagonal_instance(self.curvatures, self.b, self.noise_std, self.initial_point)
-
     def problem(self) -> Quadratic:
-        """Return what is simulated."""
+        """Return what is simulated, and what the exact theory takes."""
         from rasgd.problems.quadratic import Quadratic
 
         return Quadratic(self.matrices, self.b, self.noise_std, self.initial_point)

@@ -43,6 +43,7 @@ class MethodRow(NamedTuple):
         leading_term: seconds, up to a constant, as ε → 0, from constants, compute times and ε; None where no
             reference states one for heterogeneous data.
         ticks: the paper's Table 1; None where the paper has no row.
+        paper_step: which of `step_sizes.StepParameters` is the γ that the paper's grid of step sizes lists.
     """
 
     minimises: str
@@ -53,6 +54,7 @@ class MethodRow(NamedTuple):
     stale: bool = True
     leading_term: Callable[[Constants, np.ndarray, float], float] | None = None
     ticks: PaperTicks | None = None
+    paper_step: str = "step_size"
 
 
 def _term(variance: float, constants: Constants, num_workers: int, epsilon: float, seconds: float) -> float:
@@ -107,7 +109,9 @@ def _cache_and_buffer(n: int, options: dict) -> int:
 
 ROWS: dict[str, MethodRow] = {
     # "F" with equal weights, the given average with others
-    "rescaled": MethodRow("F", _none, leading_term=mean_time_term, ticks=PaperTicks(True, True, True)),
+    "rescaled": MethodRow(
+        "F", _none, leading_term=mean_time_term, ticks=PaperTicks(True, True, True), paper_step="paper_step_size"
+    ),
     "asgd": MethodRow("F_p", _none),  # its leading term, ΔLσ²/(nε²)·τ_H, is that of F_p [paper, Cor. 4.4]
     # down to a ζ²-neighbourhood only, and only for equal times [paper, Table 1]
     "delay_adaptive": MethodRow("delays", _none, leading_term=mean_time_term, ticks=PaperTicks(False, True, True)),

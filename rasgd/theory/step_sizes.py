@@ -1,4 +1,4 @@
-"""One step size of Rescaled ASGD under its four names: ours, the paper's, per cycle and per second."""
+"""One step size of Rescaled ASGD under its four names, and how fast methods that gather gradients can step."""
 
 from __future__ import annotations
 
@@ -49,3 +49,17 @@ def step_parameters(compute_times: ArrayLike, **given: ArrayLike) -> StepParamet
     converted = {other: value * (per_cycle[name] / factor) for other, factor in per_cycle.items()}
     converted[name] = value * 1.0
     return StepParameters(**{other: entry[()] for other, entry in converted.items()})
+
+
+def mean_gathering_time(compute_times: ArrayLike) -> float:
+    """Return the mean seconds until every worker has answered once, durations being exponential with these means.
+
+    E max = ∫ 1 − Πᵢ(1 − e^{−t/τᵢ}) dt. [derived] So Malenia SGD (S = n) makes a step every so many seconds, as does a
+    round of Ringleader ASGD with trigger="opens": 26.645 s for two workers each of 1, 2, 4, 8, 16 s, at which cycle
+    steps come .600 times as fast as with fixed times. Up to roundings: equal steps in ln t converge exponentially.
+    """
+    times = checked_times(compute_times)
+    log_spacing = 0.1  # the integrand is analytic where |Im ln t| < π/2: an error of e^{−π²/0.1}
+    t = np.exp(np.arange(np.log(times.min() * 1e-17), np.log(times.max() * 60), log_spacing))
+    not_yet = -np.expm1(np.log(-np.expm1(-t / times[:, None])).sum(axis=0))
+    return float(log_spacing * (t @ not_yet))

@@ -67,7 +67,9 @@ def experiment_tags(
     }
     links = {cases[case]: view_path(experiment_id, case) for case in compared}
     tags = {
-        "mlflow.note.content": note(title, command, links, paths_to_captions, run_ids.get("summary")),
+        "mlflow.note.content": note(
+            title, command, links, paths_to_captions, run_ids.get("summary"), trained=bool(cases)
+        ),
         "mlflow.experimentKind": "custom_model_development",
         "num_methods": str(len({record.params["method"] for record in records if "method" in record.params})),
     }
@@ -77,21 +79,28 @@ def experiment_tags(
 
 
 def note(
-    title: str, command: str, links: dict[str, str], paths_to_captions: Iterable[Path], summary_run: str | None
+    title: str,
+    command: str,
+    links: dict[str, str],
+    paths_to_captions: Iterable[Path],
+    summary_run: str | None,
+    trained: bool = True,
 ) -> str:
     """The description at the head of the page; folded up, it shows its first line."""
     head = [f"**{title}** · made by `{command}`"]
     if links:
         head.append("Methods compared: " + " · ".join(f"[{label}]({path})" for label, path in links.items()))
-    tail = [
-        "Every reported run is one method with one seed; to compare methods by hand, filter by "
-        "`tags.role = 'reporting'`, group by `method`, and choose the metric `sim_time` (simulated seconds) as X-axis. "
-        "Tried step sizes are the runs with `tags.role = 'tuning'`."
-    ]
+    tail = []
+    if trained:
+        tail.append(
+            "Every reported run is one method with one seed; to compare methods by hand, filter by "
+            "`tags.role = 'reporting'`, group by `method`, and choose the metric `sim_time` (simulated seconds) as "
+            "X-axis. Tried step sizes are the runs with `tags.role = 'tuning'`."
+        )
     shown = [described(path, summary_run) for path in paths_to_captions]
     while len(text := "\n\n".join(head + shown + tail)) > LONGEST_TAG and shown:
         shown.pop()
-        tail[1:] = ["More figures and tables are artifacts of the run `figures and tables`."]
+        tail[trained:] = ["More figures and tables are artifacts of the run `figures and tables`."]
     return text
 
 

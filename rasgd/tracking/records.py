@@ -106,9 +106,12 @@ def experiment_records(methods_tables: Sequence[Tables], tags: Sequence[dict[str
     in the Parquet files. So MLflow has one run per case, method, backend, seed and schedule.
 
     Args:
-        methods_tables: one entry per method, in the order in which MLflow should list them.
+        methods_tables: one entry per method, in the order in which MLflow should list them; none of an experiment that
+            is computed, not trained.
         tags: per method, provenance by backend.
     """
+    if not methods_tables:
+        return []
     shown = [
         Tables(tightest_target_only(tables.curves), tightest_target_only(tables.runs), tables.grid)
         for tables in methods_tables

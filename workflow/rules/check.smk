@@ -1,5 +1,4 @@
-# The ledger of claims, judged by figures and tables alone. Expects from the Snakefile: ALL_PRODUCTS, every file that a
-# figure or table is made of, and FIGURES.
+# The ledger of claims, judged by figures and tables alone. Expects from the Snakefile: PRODUCTS, and FIGURES.
 from rasgd import claims as ledger
 
 CLAIMS = "config/claims.yaml"
@@ -9,7 +8,8 @@ try:
 except ValueError as error:
     sys.exit(f"error: {error}")
 # A product that is not made here leaves its claims inconclusive.
-JUDGED_BY = [name for name in JUDGED_BY if f"{FIGURES}/{name}.csv" in ALL_PRODUCTS]
+MADE = {name for product in PRODUCTS for name in product_files(product)}
+JUDGED_BY = [name for name in JUDGED_BY if f"{FIGURES}/{name}.csv" in MADE]
 
 
 rule claims:
@@ -32,7 +32,7 @@ rule claims:
         available=JUDGED_BY,
         scale=config["scale"],
         caption="What the paper claims, what was measured, and whether that holds.",
-        code=figure_code("claims"),
+        code=script_code("claims"),
     message:
         "Judging the claims by figures and tables"
     script:

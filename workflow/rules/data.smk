@@ -11,6 +11,7 @@ rule dataset:
         "../../environment.yml"
     params:
         name=lambda wildcards: wildcards.dataset,
+        code=script_code("dataset"),
         directory=config.get("data_directory"),
         cache_directory=config.get("cache_directory", "data"),
     message:
@@ -22,8 +23,6 @@ rule dataset:
 rule partition:
     input:
         dataset=lambda wildcards: f"{RESULTS}/data/{partition_arguments(wildcards.experiment)['dataset']}.npz",
-        # Not read: a change to how samples are dealt makes the partitions anew.
-        source=[f"{workflow.basedir}/rasgd/{module}.py" for module in ("data/partition", "randomness")],
     output:
         partition=f"{RESULTS}/partitions/{{experiment}}.npz",
         png=f"{RESULTS}/partitions/{{experiment}}.png",
@@ -41,6 +40,7 @@ rule partition:
             for name, value in partition_arguments(wildcards.experiment).items()
             if name not in ("dataset", "kind")
         },
+        code=script_code("partition"),
     message:
         "Handing out the training samples of {wildcards.experiment} to its workers"
     script:

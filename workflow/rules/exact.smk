@@ -15,8 +15,9 @@ def exact_code(experiment):
     settings = SETTINGS[experiment]
     methods = [name for name in METHODS if name in experiments.words(settings)]
     return [
+        script_code("exact"),
         provenance.modules_hash(EXACT[settings["exact"]]),
-        *(provenance.source_hash(method) for method in methods),
+        *(provenance.run_hash(method, "simulator") for method in methods),
     ]
 
 

@@ -1,137 +1,119 @@
-# Which figures and tables there are, and from which experiments each is made.
-import hashlib
+# Figures and tables: all that is known of them stands in config/products.yaml and in their modules. Expects from
+# settings.smk: SETTINGS, RESULTS, FIGURES and experiment_tables(experiment, table).
+import os
 
-from rasgd.figures.captions import caption as caption_of
-
-PRODUCTS = {
-    "figure_1_toy": ["toy"],
-    "figure_2_stationary_error": ["stationary_error"],
-    "figure_3_quadratic": ["quadratic"],
-    "figure_4_time_to_target": ["time_to_target", "lower_order"],
-    "figure_5_mnist": ["mnist"],
-    "figure_6_slow_owners": ["fashion_mnist"],
-    "figure_7_step_sizes": ["quadratic", "mnist"],
-    "figure_8_real_processes": ["real_processes"],
-    "figure_11_nonconvex": ["nonconvex"],
-    "figure_12_bias_network": ["bias_network", "bias_network_tuned"],
-    "figure_13_hard_instances": ["worst_case", "small_smoothness"],
-    "table_1_methods": ["quadratic"],
-    "table_2_time_to_target": ["quadratic"],
-    "table_4_exact_times": ["time_to_target"],
-    "table_5_real_processes": ["real_processes"],
-}
-
-
-# Figures that also write one row of numbers per seed, for the claims.
-BY_SEED = [
-    "figure_3_quadratic",
-    "figure_5_mnist",
-    "figure_6_slow_owners",
-    "figure_11_nonconvex",
-    "figure_12_bias_network",
-]
-
+from rasgd.figures import product as products
 
 LEDGER = [f"{FIGURES}/claims.md", f"{FIGURES}/claims.csv"]
 
+try:
+    PRODUCTS = products.rows(
+        "config/products.yaml",
+        f"{workflow.basedir}/workflow/schemas/products.schema.yaml",
+        {experiment: experiments.tables_of(own) for experiment, own in SETTINGS.items()},
+    )
+except ValueError as error:
+    sys.exit(f"error: {error}")
+
 
 def product_files(product):
-    endings = [".png", ".pdf", ".csv", ".md"] if product.startswith("figure") else [".md", ".tex", ".csv"]
-    return [f"{FIGURES}/{product}{ending}" for ending in endings + ["_by_seed.csv"] * (product in BY_SEED)]
+    return [f"{FIGURES}/{name}" for name in products.files(product, PRODUCTS[product].by_seed).values()]
 
 
-def with_training(products, experiments):
+def product_tables(product):
+    """The files a product is made from, by experiment and table."""
+    shows = PRODUCTS[product].shows
+    return {
+        experiment: {table: experiment_tables(experiment, table) for table in tables}
+        for experiment, tables in shows.items()
+    }
+
+
+def all_files(tables):
+    return [path for own in tables.values() for files in own.values() for path in files]
+
+
+def with_results(names):
     """The products' files and the results they are made from.
 
     In a fresh clone the committed products are there and the results are not: asked for the products alone, Snakemake
     would find nothing to do.
     """
-    results = [path for experiment in experiments for path in finished(experiment)]
-    return [path for product in products for path in product_files(product)] + results
-
-
-def finished(experiment):
-    """Files that are there when an experiment is done."""
-    if experiment in EXACT_EXPERIMENTS:
-        return list(exact_outputs(experiment).values())
-    return experiment_tables(experiment, "curves")
+    return [path for name in names for path in product_files(name) + all_files(product_tables(name))]
 
 
 def experiment_products(experiment):
-    """What is made from this experiment alone; from an exact one, also what others share."""
-    exact = experiment in EXACT_EXPERIMENTS
-    made = [p for p, sources in PRODUCTS.items() if sources == [experiment] or (exact and experiment in sources)]
-    return with_training(made, [experiment])
+    """What shows this experiment, and what it is made from."""
+    return with_results([name for name, row in PRODUCTS.items() if experiment in row.shows])
 
 
-# Target → files: figure_1, …, table_2.
-ITEMS = {"_".join(product.split("_")[:2]): with_training([product], sources) for product, sources in PRODUCTS.items()}
-ALL_PRODUCTS = with_training(PRODUCTS, EXPERIMENTS)
+def experiment_results(experiment):
+    return [
+        path for table in experiments.tables_of(SETTINGS[experiment]) for path in experiment_tables(experiment, table)
+    ]
 
 
-def figure_outputs(product):
-    """Named outputs of a figure's rule; in the report the PNG shows, the PDF and the numbers are extras."""
-    return {
-        "png": in_report(product, "png", "figure"),
-        "pdf": in_report(product, "pdf", "figure for print"),
-        "csv": in_report(product, "csv", "numbers drawn"),
-        "caption": f"{FIGURES}/{product}.md",
-        **({"by_seed": f"{FIGURES}/{product}_by_seed.csv"} if product in BY_SEED else {}),
-    }
+# Target → files: figure_1, …, table_s4.
+# A figure that follows from an experiment has no number: its own rule bears its name.
+ITEMS = {row.item: with_results([name]) for name, row in PRODUCTS.items() if row.item != name}
+ALL_PRODUCTS = with_results(PRODUCTS)
+
+WHAT = {  # in the report a file's own name says little
+    "png": "figure",
+    "pdf": "figure for print",
+    "markdown": "table",
+    "latex": "table for print",
+    "csv": "numbers",
+    "by_seed": "numbers by seed",
+}
 
 
-def table_outputs(product):
-    return {
-        "markdown": in_report(product, "md", "table"),
-        "latex": in_report(product, "tex", "table for print"),
-        "csv": in_report(product, "csv", "numbers"),
-    }
+def report_caption(product):
+    """Where the report finds a product's caption, which is written with it."""
+    return os.path.abspath(f"{RESULTS}/captions/{product}.rst")
 
 
-def in_report(product, ending, what):
-    kind, number, name = product.split("_", 2)
-    return report(
-        f"{FIGURES}/{product}.{ending}",
-        caption="../report/caption.rst",
-        category="Figures" if kind == "figure" else "Tables",
-        labels={"item": f"{kind.capitalize()} {number}", "about": name.replace("_", " "), "file": what},
-    )
+def product_outputs(product):
+    """Named outputs of a product's rule, marked for the report."""
+    row = PRODUCTS[product]
+    outputs = {}
+    for kind, name in products.files(product, row.by_seed).items():
+        path = f"{FIGURES}/{name}"
+        outputs[kind] = (
+            path
+            if kind not in WHAT
+            else report(
+                path,
+                caption=report_caption(product),
+                category="Figures" if products.is_figure(product) else "Tables",
+                labels={"item": row.heading, "about": row.about, "file": WHAT[kind]},
+            )
+        )
+    return outputs
 
 
-def product_caption(product):
-    return caption_of(product, SETTINGS, config["scale"])
+for name, row in PRODUCTS.items():
 
-
-def figure_code(product):
-    """A hash of the library code behind a product: Snakemake tracks its script, not what the script imports."""
-    script = Path(workflow.basedir) / f"workflow/scripts/{product}.py"
-    files = sorted(set().union(*(provenance.closure(module) for module in provenance.imported(script))))
-    codes = [provenance.code_hash(provenance.PACKAGE / file) for file in files]
-    return hashlib.sha256("".join(codes).encode()).hexdigest()[:16]
-
-
-def case_labels(experiment):
-    return {case: own["label"] for case, own in SETTINGS[experiment]["cases"].items()}
-
-
-def case_values(experiment, key):
-    """One setting of every case."""
-    cases = SETTINGS[experiment]["cases"]
-    return {case: experiments.case_settings(SETTINGS[experiment], case)[key] for case in cases}
-
-
-def mean_times(experiment):
-    """Mean seconds per gradient of every worker, for every case."""
-    specs = case_values(experiment, "compute_times")
-    return {case: experiments.build_compute_times(spec).mean.tolist() for case, spec in specs.items()}
-
-
-def case_records(experiment, *keys):
-    """Label, mean seconds per gradient of every worker, and some settings, for every case."""
-    columns = {"label": case_labels(experiment), "compute_times": mean_times(experiment)}
-    columns |= {key: case_values(experiment, key) for key in keys}
-    return {case: {key: own[case] for key, own in columns.items()} for case in SETTINGS[experiment]["cases"]}
-
-
-def profile_labels(experiment):
-    return {profile: own["label"] for profile, own in SETTINGS[experiment]["profiles"].items()}
+    rule:
+        name:
+            name
+        input:
+            all_files(product_tables(name)),
+        output:
+            **product_outputs(name),
+            report_caption=f"{RESULTS}/captions/{name}.rst",
+        log:
+            f"{RESULTS}/logs/{name}.log",
+        conda:
+            "../../environment.yml"
+        params:
+            heading=row.heading,
+            module=row.module,
+            tables=product_tables(name),
+            settings={experiment: SETTINGS[experiment] for experiment in row.shows},
+            scale=config["scale"],
+            code=[script_code("product"), provenance.modules_hash(f"figures.{row.module}")],
+        message:
+            f"Making {row.heading}, {row.about}"
+        script:
+            "../scripts/product.py"

@@ -17,8 +17,8 @@ for experiment in [name for name in TRAINED_EXPERIMENTS if "recorded" in SETTING
         params:
             settings=SETTINGS[experiment],
             code=[
-                figure_code("recorded_runs"),
-                provenance.source_hash(SETTINGS[experiment]["recorded"]["method"], "processes"),
+                script_code("recorded_runs"),
+                source_hashes(experiment, SETTINGS[experiment]["recorded"]["method"]),
             ],
         message:
             f"Recording real workers of {experiment}, and killing some"

@@ -69,7 +69,18 @@ def training_settings(experiment, method):
 
 
 def source_hashes(experiment, method):
-    return {backend: provenance.source_hash(method, backend) for backend in SETTINGS[experiment]["backends"]}
+    """By backend, a hash of the code behind the runs of all cases."""
+    cases = [experiments.case_settings(SETTINGS[experiment], case) for case in SETTINGS[experiment]["cases"]]
+    return {
+        backend: provenance.content_hash([provenance.case_hash(case, method, backend) for case in cases])
+        for backend in SETTINGS[experiment]["backends"]
+    }
+
+
+def script_code(script):
+    """A hash of a script and of the library code that it imports: Snakemake would count comments too."""
+    path = Path(workflow.basedir) / f"workflow/scripts/{script}.py"
+    return [provenance.code_hash(path), provenance.modules_hash(*provenance.imported(path))]
 
 
 def experiment_tables(experiment, table):

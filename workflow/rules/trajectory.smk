@@ -18,7 +18,8 @@ rule trajectory:
         real_clock=lambda wildcards: int(uses_wall_clock(wildcards.experiment)),
     params:
         settings=lambda wildcards: training_settings(wildcards.experiment, wildcards.method),
-        source_hashes=lambda wildcards: source_hashes(wildcards.experiment, wildcards.method),
+        code=script_code("trajectory"),
+        source_hashes=lambda wildcards: source_hashes(wildcards.experiment, wildcards.method),  # not read
         device=config["device"],
         store=RUNS,
     message:

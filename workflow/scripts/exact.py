@@ -4,7 +4,7 @@ import pandas as pd
 
 from rasgd.experiments import exact, progress
 from rasgd.experiments.logged import job
-from rasgd.files import replacing
+from rasgd.files import save_parquet
 
 
 def compute_tables(
@@ -27,8 +27,7 @@ def compute_tables(
     for other, table, files in reads:
         read[other].tables[table] = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     for table, rows in exact.compute(settings, report, read).items():
-        with replacing(paths[table]) as temporary:
-            rows.to_parquet(temporary, compression="zstd", index=False)
+        save_parquet(rows, paths[table])
 
 
 if "snakemake" in globals():

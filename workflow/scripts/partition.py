@@ -7,7 +7,7 @@ import pandas as pd
 
 from rasgd.data import datasets, partition
 from rasgd.experiments.logged import job
-from rasgd.files import replacing
+from rasgd.files import save_parquet
 
 
 def partition_with_heat_map(
@@ -27,8 +27,7 @@ def partition_with_heat_map(
     made.save(path_to_partition)
     partition.heat_map(made, Path(path_to_heat_map).with_suffix(""))
     rows = [(worker, label, count) for (worker, label), count in np.ndenumerate(made.counts)]
-    with replacing(path_to_table) as temporary:
-        pd.DataFrame(rows, columns=["worker", "class", "samples"]).to_parquet(temporary, index=False)
+    save_parquet(pd.DataFrame(rows, columns=["worker", "class", "samples"]), path_to_table)
 
 
 if "snakemake" in globals():

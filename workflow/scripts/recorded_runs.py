@@ -12,7 +12,7 @@ import rasgd
 from rasgd.experiments import build, tuning
 from rasgd.experiments import settings as experiment
 from rasgd.experiments.logged import job
-from rasgd.files import replacing
+from rasgd.files import save_parquet
 from rasgd.trace import write_trace
 from rasgd.trajectory import Trajectory
 
@@ -42,12 +42,8 @@ def record_runs(
     undisturbed, disturbed = run(), run(progress=Killer(faults["kills"], faults["until"]))
     write_trace(disturbed.trace, path_to_fault_trace)
     curves = [undisturbed.metrics.assign(kills=0), disturbed.metrics.assign(kills=len(faults["kills"]))]
-    for path, table in (
-        (path_to_fault_curves, pd.concat(curves, ignore_index=True)),
-        (path_to_kills, kill_table(faults["kills"], disturbed)),
-    ):
-        with replacing(path) as temporary:
-            table.to_parquet(temporary, compression="zstd", index=False)
+    save_parquet(pd.concat(curves, ignore_index=True), path_to_fault_curves)
+    save_parquet(kill_table(faults["kills"], disturbed), path_to_kills)
 
 
 def real_run(settings: dict, case: str, method: str) -> tuple[Callable[..., Trajectory], int]:
@@ -56,7 +52,7 @@ def real_run(settings: dict, case: str, method: str) -> tuple[Callable[..., Traj
     if build.PROBLEMS[setting["problem"]["kind"]].on_data:
         raise ValueError(f"recorded.case must be a case without data, got {case!r}")
     times = build.build_compute_times(setting["compute_times"])
-    options = experiment.method_options(settings, method, times.num_workers)[0]
+    options = experiment.method_options(experiment.method_lines(settings, method)[0], times.num_workers)[0]
     schedule_seed = setting["reporting"]["schedule_seeds"][0]
     rate = tuning.updates_per_second(method, times, setting["until"], schedule_seed, options)
     run = partial(

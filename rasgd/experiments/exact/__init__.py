@@ -22,8 +22,10 @@ EXACT = {
     "times": "experiments.exact.times",
     "chain": "experiments.exact.chain",
     "curvature": "experiments.exact.curvature",
+    "chosen_steps": "experiments.exact.chosen_steps",
     "iterates": "experiments.exact.iterates",
     "cumulative_step": "experiments.exact.cumulative_step",
+    "theorems": "experiments.exact.theorems",
 }
 
 

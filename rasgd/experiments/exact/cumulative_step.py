@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 import rasgd
-from rasgd.compute_times import ComputeTimes, checked_times
+from rasgd.compute_times import ComputeTimes
 from rasgd.experiments.build import build_compute_times
-from rasgd.experiments.exact.iterates import passed_points
-from rasgd.theory import step_parameters
+from rasgd.theory import mean_gathering_time, step_parameters
 
 TABLES = ("steps", "slopes")
 
@@ -58,9 +57,10 @@ def unit_descent(num_workers: int) -> rasgd.Quadratic:
 def total_steps(
     method: str, times: ComputeTimes, step_size: float, options: dict, schedule_seed: int, until: float
 ) -> pd.DataFrame:
-    """Columns time in seconds and total_step, after every update."""
-    path = passed_points(unit_descent(times.num_workers), method, times, step_size, until, options, schedule_seed)
-    return path.rename(columns={"x": "total_step"})[["time", "total_step"]]
+    """Columns time in seconds and total_step, at 0 and after every update."""
+    path = rasgd.cumulative_step(method, times, until, schedule_seed, **options)[["time", "total_step"]]
+    path["total_step"] *= step_size
+    return pd.concat([pd.DataFrame({"time": [0.0], "total_step": [0.0]}), path], ignore_index=True)
 
 
 def schedules(times: ComputeTimes, setting: dict) -> Sequence[int]:
@@ -90,23 +90,14 @@ def largest_distance(times: np.ndarray, totals: np.ndarray, until: float) -> flo
 
 
 def expected_slope(method: str, times: ComputeTimes, options: dict) -> float:
-    """Slope by theory: 1 for Rescaled ASGD; τ_max over the mean gathering for Malenia SGD with S = n; else nan."""
+    """Slope by theory, nan where there is none.
+
+    1 for Rescaled ASGD; τ_max over the mean gathering for methods that make a cycle step in every gathering: Malenia
+    SGD with S = n, Ringleader ASGD whose triggering gradients open the next table.
+    """
     if method == "rescaled":
         return 1.0
-    if method == "malenia" and not options:
+    if (method, options) in (("malenia", {}), ("ringleader", {"trigger": "opens"})):
         fixed = type(times) is rasgd.FixedTimes
-        return 1.0 if fixed else float(times.mean.max() / mean_gathering(times.mean))
+        return 1.0 if fixed else float(times.mean.max() / mean_gathering_time(times.mean))
     return math.nan
-
-
-def mean_gathering(compute_times: Sequence[float]) -> float:
-    """Mean seconds until every worker has delivered, durations exponential: E max = Σ_S (−1)^{|S|+1}/Σ_{i∈S} 1/τᵢ.
-
-    The sum over all non-empty sets of workers is taken as an integral, ∫ 1 − Π(1 − e^{−t/τᵢ}) dt, whose terms do not
-    cancel; relative error below 1e-9.
-    """
-    from scipy.integrate import quad
-
-    rates = 1.0 / checked_times(compute_times)
-    value, _ = quad(lambda t: 1.0 - np.prod(-np.expm1(-rates * t)), 0, np.inf, epsabs=0, epsrel=1e-10, limit=500)
-    return value

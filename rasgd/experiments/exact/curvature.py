@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from rasgd import exact
 from rasgd.compute_times import FixedTimes
 from rasgd.experiments.tuned_time import tuned_time
-from rasgd.theory import best_step
 from rasgd.theory.instances import DiagonalQuadratic, cancelling_quadratic
 
 TABLES = ("times",)
@@ -24,17 +24,17 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
     method's own time at the smallest L_max.
     """
     times = FixedTimes(settings["compute_times"])
-    exact, simulated = settings["predicted"], settings["simulated"]
-    epsilons = sorted({*exact["epsilons"], *simulated["epsilons"]}, reverse=True)
+    predicted, simulated = settings["predicted"], settings["simulated"]
+    epsilons = sorted({*predicted["epsilons"], *simulated["epsilons"]}, reverse=True)
     rows = []
     every = list(itertools.product(settings["max_smoothness"], epsilons))
     for number, (smoothness, epsilon) in enumerate(every):
         report(number / len(every))
         quadratic = cancelling_quadratic(epsilon, times.num_workers, smoothness, **settings["problem"])
-        for method in dict.fromkeys(exact["methods"] + simulated["methods"]):
+        for method in dict.fromkeys(predicted["methods"] + simulated["methods"]):
             row = {"max_smoothness": float(smoothness), "epsilon": epsilon, "method": method, "predicted": np.nan}
-            if method in exact["methods"]:
-                row["predicted"] = best_step.best_time(quadratic.instance(), times.mean, method, epsilon).seconds
+            if method in predicted["methods"]:
+                row["predicted"] = exact.best_time(exact.dynamics(quadratic.problem(), method, times), epsilon).seconds
             if method in simulated["methods"] and epsilon in simulated["epsilons"]:
                 row |= measured(quadratic, method, times, epsilon, settings)
             rows.append(row)
@@ -49,8 +49,8 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
 
 def measured(quadratic: DiagonalQuadratic, method: str, times: FixedTimes, epsilon: float, settings: dict) -> dict:
     """The simulated time and how it was tuned."""
-    smooth = cancelling_quadratic(epsilon, times.num_workers, 1.0, **settings["problem"]).instance()
-    reference = best_step.best_time(smooth, times.mean, "rescaled", epsilon).seconds
+    smooth = cancelling_quadratic(epsilon, times.num_workers, 1.0, **settings["problem"]).problem()
+    reference = exact.best_time(exact.dynamics(smooth, "rescaled", times), epsilon).seconds
     shared = {key: settings[key] for key in ("grid", "max_doublings")}
     shared |= {"tuning_seeds": settings["tuning"]["seeds"], "seeds": settings["reporting"]["seeds"]}
     found = tuned_time(quadratic.problem(), method, times, epsilon, settings["until"] * reference, **shared)._asdict()

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as students_t
 
+from rasgd import exact
 from rasgd.experiments import settings as experiment
+from rasgd.methods import METHODS
 from rasgd.simulation.simulate import simulate
-from rasgd.theory import best_step, stationary
 from rasgd.theory.instances import DiagonalQuadratic, spectrum_quadratic
 
 TABLES = ("ratios", "floors")
@@ -34,8 +35,8 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
 def time_ratios(settings: dict, report: Callable[[float], None]) -> pd.DataFrame:
     @cache
     def seconds(seed: int, zeta: float, times: tuple, epsilon: float, fresh: bool = False) -> float:
-        instance = quadratic(settings, zeta, seed).instance()
-        return best_step.best_time(instance, times, "rescaled", epsilon, fresh).seconds
+        problem = quadratic(settings, zeta, seed).problem()
+        return exact.best_time(exact.dynamics(problem, "rescaled", times, fresh), epsilon).seconds
 
     usual, slowest = tuple(settings["compute_times"]), settings["slowest"]
     stale, apart = settings["staleness"]["heterogeneity"], slowest["heterogeneity"]
@@ -79,21 +80,22 @@ def floor_ratios(settings: dict, method: str) -> pd.DataFrame:
     """floor(ζ)/floor(0) of one instance at every step size and, extrapolated from the two smallest, at none."""
     runs, times, seed = settings["floor"], settings["compute_times"], settings["instance_seeds"][0]
     both = [quadratic(settings, zeta, seed) for zeta in (runs["heterogeneity"], 0.0)]
-    exact = method == "rescaled"
-    steps = np.sort(runs["step_sizes"] + runs["exact_step_sizes"] * exact)[::-1]
-    if exact:
-        with_zeta, without = (stationary.stationary_error(q.instance(), times, method, steps).total for q in both)
-        with_zeta, without = with_zeta[:, None], without[:, None]
+    simulated = METHODS[method].draws_jobs
+    steps = np.sort(runs["step_sizes"] + ([] if simulated else runs["exact_step_sizes"]))[::-1]
+    if not simulated:
+        dynamics = (exact.dynamics(given.problem(), method, times) for given in both)
+        with_zeta, without = (exact.stationary_error(known, steps).total[:, None] for known in dynamics)
     else:
         with_zeta, without = (simulated_floors(q, times, method, steps, runs) for q in both)
     measured, width = ratio_of_means(with_zeta, without, extrapolation(steps))
     steps = np.append(steps, [0.0] * (len(measured) - len(steps)))
+    count = len(runs["schedule_seeds"]) if simulated else 1
     # Gradients of workers drawn independently have variance σ² + ζ²; in permutations their differences cancel.
     excess = (runs["heterogeneity"] / settings["noise"]) ** 2 if method == "concurrent" else 0.0
     return pd.DataFrame(
         {
             "method": method, "step_size": steps, "predicted": 1.0 + excess, "measured": measured,
-            "low": measured - width, "high": measured + width, "replicas": 1 if exact else len(runs["schedule_seeds"]),
+            "low": measured - width, "high": measured + width, "replicas": count,
         }
     )  # fmt: skip
 

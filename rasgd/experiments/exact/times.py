@@ -8,28 +8,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from rasgd import summaries
+from rasgd import exact, summaries
+from rasgd.exact import BestTime, Dynamics
 from rasgd.experiments import settings as experiment
 from rasgd.experiments.tuned_time import crossings
 from rasgd.simulation.simulate import simulate
-from rasgd.theory import best_step, complexity, first_passage, synchronous
+from rasgd.theory import complexity
 from rasgd.theory.instances import DiagonalQuadratic, adapted_quadratic
-from rasgd.theory.weights import harmonic_mean_compute_time, mean_compute_time
 
 TABLES = ("times",)
 HORIZON = 2.0  # of a simulated run, over the predicted time
-MAX_DOUBLINGS = 6  # of a horizon, where no time is predicted
+EDGE_TOLERANCE = 1e-6  # relative, of the largest stable step
+KEYS = ["profile", "epsilon", "method", "steps", "batch_choice"]
 
 
 def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.DataFrame]:
     """One row per profile, ε, method, choice of S and choice of step.
 
-    Columns: steps is tuned or theory; batch is Malenia's S, batch_choice how it was chosen; seconds exact; scaled is
+    Columns: steps is tuned or theory; batch is Malenia's S, batch_choice how it was chosen; heterogeneity ζ, 0 for
+    methods that minimise another objective with heterogeneous data, also in what they are compared with; seconds exact;
+    floor is the exact E‖∇F‖² on which the step settles, largest_stable_step the method's; scaled is
     seconds·nε²/(ΔLσ²τ_A); over_rescaled the ratio to Rescaled ASGD's tuned time and predicted_ratio its limit as ε → 0;
     bound Rescaled ASGD's four terms, without a constant, and lower_bound that of all methods; measured, low, high: time
-    of simulated runs with its 95 % interval over so many replicas, nan where there are none. Rows of asgd are for data
-    without heterogeneity, also in what they are compared with. Methods without an exact theory here have theory's steps
-    alone, simulated, and seconds are what was measured.
+    of simulated runs with its 95 % interval over so many replicas, nan where there are none.
 
     Raises:
         ValueError: naming the key of a profile or ε that there is not.
@@ -40,132 +41,122 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
     for key in ("simulated", "theory_steps"):
         if not set(settings[key]["epsilons"]) <= set(settings["epsilons"]):
             raise ValueError(f"{key}.epsilons must be among epsilons, got {settings[key]['epsilons']}")
-    rows = []
-    for number, (profile, chosen) in enumerate(settings["profiles"].items()):
-        report(number / (len(settings["profiles"]) + 1))
-        times = np.array(chosen["compute_times"], dtype=float)
-        for epsilon in settings["epsilons"]:
-            quadratic = adapted_quadratic(epsilon, len(times), **settings["problem"])
-            table = pd.DataFrame(exact_times(quadratic, times, epsilon, settings["malenia_batches"]))
-            table = with_theory(table, quadratic, times, epsilon)
-            table.loc[len(table)] = without_heterogeneity(settings["problem"], times, epsilon)
-            table[["measured", "low", "high", "replicas"]] = np.nan
-            if epsilon in settings["theory_steps"]["epsilons"]:
-                for method in settings["theory_steps"]["methods"]:
-                    table.loc[len(table)] = at_theory_step(method, quadratic, times, epsilon, table, settings)
-            rows.append(table.assign(profile=profile, epsilon=epsilon))
-    table = pd.concat(rows, ignore_index=True)
+    tables = []
+    every = [(profile, epsilon) for profile in settings["profiles"] for epsilon in settings["epsilons"]]
+    for number, (profile, epsilon) in enumerate(every):
+        report(number / (len(every) + 1))
+        times = np.array(settings["profiles"][profile]["compute_times"], dtype=float)
+        rows = [*exact_rows(settings, times, epsilon), *homogeneous_rows(settings, times, epsilon)]
+        tables.append(pd.DataFrame(rows).assign(profile=profile, epsilon=epsilon))
+    table = pd.concat(tables, ignore_index=True)
+    table[["measured", "low", "high", "replicas"]] = np.nan
     simulate_some(table, settings)
-    first = ["profile", "epsilon", "method", "steps", "batch_choice"]
-    return {"times": table[first + [name for name in table if name not in first]]}
+    return {"times": table[KEYS + [name for name in table if name not in KEYS]]}
 
 
-def exact_times(quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float, batches: list) -> Iterator[dict]:
-    """Rows of all methods at tuned and at theory's steps."""
-    instance, constants, n = quadratic.instance(), quadratic.constants(), len(times)
-    for method in ("rescaled", "minibatch"):
-        for steps in ("tuned", "theory"):
-            step = complexity.theory_step_size(method, constants, times, epsilon)
-            found = reached(instance, times, method, epsilon, step if steps == "theory" else None)
-            yield row(method, steps, found, batch_choice="none", batch=np.nan)
-    theory_batch = complexity.malenia_batch(constants.noise_variance, epsilon, n)
-    candidates = [(max(1.0, float(experiment.in_workers(batch, n))), "tuned") for batch in batches]
-    tuned = []
-    for batch, choice in [*candidates, (float(theory_batch), "theory")]:
-        twin, seconds = synchronous.malenia_twin(instance, times, batch)
-        found = reached(twin, seconds, "minibatch", epsilon, None)
-        if choice == "tuned":
-            tuned.append((found, batch))
-            continue
-        yield row("malenia", "tuned", found, batch_choice="theory", batch=batch)
-        step = complexity.theory_step_size("malenia", constants, times, epsilon, batch=batch)
-        found = reached(twin, seconds, "minibatch", epsilon, step)
-        yield row("malenia", "theory", found, batch_choice="theory", batch=batch)
-    found, batch = min(tuned)
-    yield row("malenia", "tuned", found, batch_choice="tuned", batch=batch)
-
-
-def reached(instance, times: np.ndarray, method: str, epsilon: float, step: float | None) -> best_step.BestTime:
-    """The time to ε at a step, or at the best one."""
-    if step is None:
-        return best_step.best_time(instance, times, method, epsilon)
-    return best_step.BestTime(float(first_passage.time_to_target(instance, times, method, step, epsilon)), step)
-
-
-def row(method: str, steps: str, found: best_step.BestTime, batch_choice: str, batch: float) -> dict:
-    return {
-        "method": method, "steps": steps, "batch_choice": batch_choice, "batch": batch, "step_size": found.step_size,
-        "seconds": found.seconds,
-    }  # fmt: skip
-
-
-def with_theory(table: pd.DataFrame, quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float) -> pd.DataFrame:
-    """The table with what bounds and limits say about it."""
-    # Equal curvatures allow ρ from 1 on; at √2 the exact ζ²(ρ) is finite.
-    constants = quadratic.constants()
+def exact_rows(settings: dict, times: np.ndarray, epsilon: float) -> Iterator[dict]:
+    """Rows of the methods that minimise F, beside bounds and limits."""
+    quadratic = adapted_quadratic(epsilon, len(times), **settings["problem"])
+    constants, problem = quadratic.constants(), quadratic.problem()
     unit = complexity.leading_term("rescaled", constants, times, epsilon)
-    own = table["seconds"][(table["method"] == "rescaled") & (table["steps"] == "tuned")].item()
-    spread = times.max() / mean_compute_time(times)
-    return table.assign(
-        scaled=table["seconds"] / unit,
-        over_rescaled=table["seconds"] / own,
-        predicted_ratio=np.where(table["method"] == "minibatch", spread, 1.0),
-        bound=complexity.rescaled_bound(constants, times, epsilon) / unit,
-        lower_bound=complexity.lower_bound(constants, times, epsilon) / unit,
-    )
-
-
-def without_heterogeneity(problem: dict, times: np.ndarray, epsilon: float) -> pd.Series:
-    """Vanilla ASGD's row: with homogeneous data it minimises F, and each of its gradients counts the same."""
-    alike = adapted_quadratic(epsilon, len(times), **(problem | {"heterogeneity": 0.0})).instance()
-    vanilla, rescaled = (reached(alike, times, method, epsilon, None) for method in ("asgd", "rescaled"))
-    ratios = {
-        "over_rescaled": vanilla.seconds / rescaled.seconds,
-        "predicted_ratio": harmonic_mean_compute_time(times) / mean_compute_time(times),
+    bounds = {
+        # Equal curvatures allow ρ from 1 on; at √2 the exact ζ²(ρ) is finite.
+        "bound": complexity.rescaled_bound(constants, times, epsilon) / unit,
+        "lower_bound": complexity.lower_bound(constants, times, epsilon) / unit,
     }
-    return pd.Series(row("asgd", "tuned", vanilla, batch_choice="none", batch=np.nan) | ratios)
+    reference = Reference(problem, times, epsilon)
+    for method in settings["methods"]:
+        dynamics = exact.dynamics(problem, method, times)
+        found = {"tuned": exact.best_time(dynamics, epsilon)}
+        if method in complexity.STEP_METHODS:
+            found["theory"] = at(dynamics, complexity.theory_step_size(method, constants, times, epsilon), epsilon)
+        for own in rows(method, dynamics, found, reference, settings):
+            yield own | bounds | {"scaled": own["seconds"] / unit}
+    for choice, batch, dynamics, found in malenia(settings, quadratic, times, epsilon):
+        for own in rows("malenia", dynamics, found, reference, settings):
+            yield own | bounds | {"batch_choice": choice, "batch": batch, "scaled": own["seconds"] / unit}
 
 
-def at_theory_step(
-    method: str, quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float, table: pd.DataFrame, settings: dict
-) -> pd.Series:
-    """The row of a method that is simulated at the step that its theory prescribes, over a horizon that it decides."""
-    seeds = settings["theory_steps"]["seeds"]
-    step = complexity.theory_step_size(method, quadratic.constants(), times, epsilon)
-    reference = table.set_index(["method", "steps", "batch_choice"])["seconds"]
-    until = HORIZON * reference["minibatch", "theory", "none"]  # which waits as long in a round
-    for _ in range(MAX_DOUBLINGS + 1):
-        seconds = simulated_time(quadratic, method, times, step, epsilon, seeds, until, settings)
-        if np.isfinite(seconds).all():  # nothing is chosen, so a longer horizon would not change what was found
-            break
-        until *= 2
-    return pd.Series(
-        row(method, "theory", best_step.BestTime(seconds[0], step), batch_choice="none", batch=np.nan)
-        | {"over_rescaled": seconds[0] / reference["rescaled", "tuned", "none"]}
-        | dict(zip(("measured", "low", "high"), seconds, strict=True))
-        | {"replicas": len(seeds)}
-    )
+def malenia(
+    settings: dict, quadratic: DiagonalQuadratic, times: np.ndarray, epsilon: float
+) -> Iterator[tuple[str, float, Dynamics, dict[str, BestTime]]]:
+    """(how S was chosen, S, dynamics, times by choice of step) of Malenia SGD at the best batch and at theory's."""
+    constants, problem, n = quadratic.constants(), quadratic.problem(), len(times)
+    batches = [max(1.0, float(experiment.in_workers(batch, n))) for batch in settings["malenia_batches"]]
+    tried = [exact.dynamics(problem, "malenia", times, S=batch) for batch in batches]
+    reached = [exact.best_time(dynamics, epsilon) for dynamics in tried]
+    best = min(range(len(batches)), key=lambda index: reached[index])
+    yield "tuned", batches[best], tried[best], {"tuned": reached[best]}
+    batch = float(complexity.malenia_batch(constants.noise_variance, epsilon, n))
+    rounds = exact.malenia_rounds(problem, times, batch)
+    step = complexity.theory_step_size("malenia", constants, times, epsilon, batch=batch)
+    yield "theory", batch, rounds, {"tuned": exact.best_time(rounds, epsilon), "theory": at(rounds, step, epsilon)}
+
+
+def homogeneous_rows(settings: dict, times: np.ndarray, epsilon: float) -> Iterator[dict]:
+    """Rows of methods with another objective: with homogeneous data all minimise F."""
+    alike = settings["problem"] | {"heterogeneity": 0.0}
+    problem = adapted_quadratic(epsilon, len(times), **alike).problem()
+    reference = Reference(problem, times, epsilon)
+    for method in settings["homogeneous_methods"]:
+        dynamics = exact.dynamics(problem, method, times)
+        found = {"tuned": exact.best_time(dynamics, epsilon)}
+        for own in rows(method, dynamics, found, reference, settings):
+            yield own | {"heterogeneity": 0.0}
+
+
+class Reference:
+    """What methods are compared with: Rescaled ASGD at its best step."""
+
+    def __init__(self, problem, times: np.ndarray, epsilon: float):
+        dynamics = exact.dynamics(problem, "rescaled", times)
+        self.seconds = exact.best_time(dynamics, epsilon).seconds
+        self.pace = pace(dynamics)
+
+
+def at(dynamics: Dynamics, step: float, epsilon: float) -> BestTime:
+    """The time to ε at this step."""
+    return BestTime(float(exact.time_to_target(dynamics, step, epsilon)), step)
+
+
+def pace(dynamics: Dynamics) -> float:
+    """What the time to ε is in proportion to as ε → 0, on instances that differ in their noise alone."""
+    return exact.small_step(dynamics).seconds_per_gradient * dynamics.instance.noise_std**2
+
+
+def rows(
+    method: str, dynamics: Dynamics, found: dict[str, BestTime], reference: Reference, settings: dict
+) -> Iterator[dict]:
+    """A row per choice of the step."""
+    shared = {
+        "method": method, "batch_choice": "none", "batch": np.nan, "predicted_ratio": pace(dynamics) / reference.pace,
+        "heterogeneity": settings["problem"]["heterogeneity"],
+        "largest_stable_step": exact.largest_stable_step(dynamics, EDGE_TOLERANCE),
+    }  # fmt: skip
+    for steps, (seconds, step_size) in found.items():
+        floor = float(exact.stationary_error(dynamics, step_size).total) if np.isfinite(seconds) else np.nan
+        reached = {"step_size": step_size, "seconds": seconds, "over_rescaled": seconds / reference.seconds}
+        yield shared | reached | {"steps": steps, "floor": floor}
 
 
 def simulate_some(table: pd.DataFrame, settings: dict) -> None:
-    """Fills in measured, low and high at the exact optimum's step and S."""
-    runs = settings["simulated"]
-    times = settings["profiles"][runs["profile"]]["compute_times"]
-    wanted = table[
-        (table["profile"] == runs["profile"])
-        & table["epsilon"].isin(runs["epsilons"])
-        & table["method"].isin(runs["methods"])
-        & (table["steps"] == "tuned")
-        & (table["batch_choice"] != "theory")
-    ]
-    for index, given in wanted.iterrows():
-        quadratic = adapted_quadratic(given["epsilon"], len(times), **settings["problem"])
-        options = {"S": given["batch"]} if given["method"] == "malenia" else {}
-        table.loc[index, ["measured", "low", "high"]] = simulated_time(
-            quadratic, given["method"], times, given["step_size"], given["epsilon"], runs["seeds"],
-            HORIZON * given["seconds"], settings, **options,
-        )  # fmt: skip
-        table.loc[index, "replicas"] = len(runs["seeds"])
+    """Fills in measured, low and high: at the exact optimum's step and S, and at the step that theory prescribes."""
+    for key, steps in (("simulated", "tuned"), ("theory_steps", "theory")):
+        runs = settings[key]
+        wanted = table["method"].isin(runs["methods"]) & table["epsilon"].isin(runs["epsilons"])
+        wanted &= (table["steps"] == steps) & (table["batch_choice"] != "theory") & np.isfinite(table["seconds"])
+        if "profile" in runs:
+            wanted &= table["profile"] == runs["profile"]
+        for index, given in table[wanted].iterrows():
+            times = settings["profiles"][given["profile"]]["compute_times"]
+            alike = settings["problem"] | {"heterogeneity": given["heterogeneity"]}
+            quadratic = adapted_quadratic(given["epsilon"], len(times), **alike)
+            options = {} if np.isnan(given["batch"]) else {"S": given["batch"]}
+            table.loc[index, ["measured", "low", "high"]] = simulated_time(
+                quadratic, given["method"], times, given["step_size"], given["epsilon"], runs["seeds"],
+                HORIZON * given["seconds"], settings, **options,
+            )  # fmt: skip
+            table.loc[index, "replicas"] = len(runs["seeds"])
 
 
 def simulated_time(
