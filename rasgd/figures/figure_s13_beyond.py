@@ -10,9 +10,9 @@ from rasgd.figures.product import Product
 
 LAWS = {
     "exponential, mean times": ("exponential, steps by the mean", "#0072B2", "o"),
-    "gamma, mean times": ("gamma (c_v = ½), steps by the mean", "#56B4E9", "s"),
+    "gamma, mean times": ("gamma ($c_v$ = ½), steps by the mean", "#56B4E9", "s"),
     "exponential, own durations": ("exponential, steps by own duration", "#D55E00", "^"),
-    "gamma, own durations": ("gamma (c_v = ½), steps by own duration", "#E69F00", "v"),
+    "gamma, own durations": ("gamma ($c_v$ = ½), steps by own duration", "#E69F00", "v"),
     "fixed, mean times": ("fixed", "#000000", "D"),
 }
 AVERAGES = {
@@ -27,8 +27,8 @@ def caption(settings: dict) -> str:
     fluctuating = setting["fluctuating"]
     return f"""(a) Floor of E‖∇F‖² over that of fixed times as s → 0, against ζ/σ at a total step of
         s = {min(fluctuating["rates"]):g} per second ({fluctuating["runs"]} runs, each with its own schedule; bars: two
-        standard errors). Lines: 1 + c_v²ζ_τ²/σ² for steps by the mean time, 1 + c_v² for steps by each gradient's own
-        duration, derived. (b) Exact time to ε at the best step over ΔLσ²τ_A/(nε²): compute times without harmonic
+        standard errors). Long dashes, derived: 1 + c_v²ζ_τ²/σ² for steps by the mean time, 1 + c_v² for steps by each
+        gradient's own duration. (b) Exact time to ε at the best step over ΔLσ²τ_A/(nε²): compute times without harmonic
         periods (dashed) behave as the others do. (c) ‖∇F‖² at cycle ends of the limit cycle over three averages, mean
         over {setting["draws"]} draws of heterogeneity; missing where the first-order bias vanishes. (d) Growth per
         second over s² where the workers' curvatures cancel in one direction: Rescaled ASGD diverges at every step
@@ -41,14 +41,14 @@ def draw(tables: dict, settings: dict) -> Product:
     setting = settings["theorems"]
     labels = captions.profile_labels(setting) | {name: own["label"] for name, own in setting["examples"].items()}
     beyond, checks, terms, delays = (tables["theorems"][name] for name in ("beyond", "checks", "terms", "delays"))
-    figure = style.new_figure(height_inches=5.0)
-    grid = figure.subplots(2, 3)
+    figure = style.new_figure(height_inches=6.6)
+    grid = figure.subplots(3, 2)
     draw_floors(grid[0, 0], beyond, min(setting["fluctuating"]["rates"]))
     draw_noise(grid[0, 1], terms, labels)
-    draw_averages(grid[0, 2], checks, labels)
-    draw_divergence(grid[1, 0], beyond)
-    draw_rounding(grid[1, 1], beyond)
-    draw_weights(grid[1, 2], delays, labels)
+    draw_averages(grid[1, 0], checks, labels)
+    draw_divergence(grid[1, 1], beyond)
+    draw_rounding(grid[2, 0], beyond)
+    draw_weights(grid[2, 1], delays, labels)
     numbers = pd.concat(
         [
             beyond.assign(kind="beyond"),
@@ -68,14 +68,15 @@ def draw_floors(axes, beyond: pd.DataFrame, rate: float) -> None:
     rows = beyond[beyond["topic"] == "fluctuating_floor"]
     for name, (label, colour, marker) in LAWS.items():
         own = rows[rows["case"] == f"{name}, s = {rate:g}"]
-        axes.plot(own["x"], own["predicted"], color=colour, linewidth=0.8)
+        axes.plot(own["x"], own["predicted"], "_", color=colour, markersize=11)
         axes.errorbar(
             own["x"], own["value"], 2 * own["error"], color=colour, marker=marker, linestyle="none", capsize=2,
-            label=style.mathematics(label),
+            label=label,
         )  # fmt: skip
+    axes.set_ylim(0.6, 60)
     style.log_axes(axes)
     axes.set(title="(a) fluctuating times", xlabel="ζ/σ", ylabel="floor over fixed times'")
-    axes.legend(loc="upper left", fontsize=5)
+    axes.legend(loc="upper left", fontsize=5.5)
 
 
 def draw_noise(axes, terms: pd.DataFrame, labels: dict[str, str]) -> None:
@@ -88,7 +89,7 @@ def draw_noise(axes, terms: pd.DataFrame, labels: dict[str, str]) -> None:
     style.log_axes(axes, x=True)
     axes.invert_xaxis()
     axes.set(title="(b) noise leads", xlabel="target ε", ylabel="time over leading term")
-    axes.legend(loc="upper right", fontsize=5)
+    axes.legend(loc="upper right", fontsize=5.5)
 
 
 def draw_averages(axes, checks: pd.DataFrame, labels: dict[str, str]) -> None:
@@ -98,10 +99,11 @@ def draw_averages(axes, checks: pd.DataFrame, labels: dict[str, str]) -> None:
         own = rows[rows["case"].str.endswith(f"over {kind}")]
         places = [profiles.index(case.split(":")[0]) for case in own["case"]]
         axes.plot(places, own["value"], marker, color="#333333", label=label)
-    axes.set_xticks(range(len(profiles)), [labels[profile].replace(", ", ",\n") for profile in profiles], fontsize=5.5)
+    axes.set_xticks(range(len(profiles)), [labels[profile].replace(", ", ",\n") for profile in profiles])
+    axes.set_ylim(0.8, 5000)
     style.log_axes(axes)
     axes.set(title="(c) averages over a cycle", ylabel="cycle ends over average")
-    axes.legend(loc="upper left", fontsize=5)
+    axes.legend(loc="upper left", fontsize=5.5)
 
 
 def draw_divergence(axes, beyond: pd.DataFrame) -> None:
@@ -115,7 +117,7 @@ def draw_divergence(axes, beyond: pd.DataFrame) -> None:
         title="(d) opposing curvatures", xscale="log", xlabel="total step per second s",
         ylabel="growth per second / s²", ylim=(0, None),
     )  # fmt: skip
-    axes.legend(loc="lower left", fontsize=5)
+    axes.legend(loc="lower left", fontsize=5.5)
 
 
 def draw_rounding(axes, beyond: pd.DataFrame) -> None:
@@ -125,7 +127,7 @@ def draw_rounding(axes, beyond: pd.DataFrame) -> None:
     for (_, own), marker in zip(smallest.iterrows(), "os^DvP", strict=False):
         axes.plot(own["predicted"], own["value"], marker, color="#333333", label=own["case"])
     axes.set(title="(e) rounding up", xlabel=style.mathematics("ratio of τ_A"), ylabel="ratio of times")
-    axes.legend(loc="upper left", fontsize=5)
+    axes.legend(loc="upper left", fontsize=5.5)
 
 
 def draw_weights(axes, delays: pd.DataFrame, labels: dict[str, str]) -> None:
@@ -133,9 +135,7 @@ def draw_weights(axes, delays: pd.DataFrame, labels: dict[str, str]) -> None:
     places = np.arange(len(fastest))
     axes.plot(fastest["weight"], places, "o", color="#882255", label="from the delays")
     axes.plot(fastest["formula_weight"], places, "o", color="#882255", markerfacecolor="white", label="∝ τ⁻²")
-    axes.set_yticks(
-        places, [labels[profile].replace(", not", ",\nnot") for profile in fastest["profile"]], fontsize=5.5
-    )
+    axes.set_yticks(places, [labels[profile].replace(", not", ",\nnot") for profile in fastest["profile"]], fontsize=6)
     axes.invert_yaxis()
     axes.set(title="(f) delay-adaptive weights", xlabel="weight of the fastest", xlim=(0, 1.03))
-    axes.legend(loc="upper right", fontsize=5)
+    axes.legend(loc="upper right", fontsize=5.5)
