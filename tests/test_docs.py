@@ -114,7 +114,7 @@ def test_the_documented_law_and_problem_join_experiments_with_a_file_and_a_row(t
     with (project / "rasgd/compute_times.py").open("a") as module:
         module.write(f"\n\n{source}")
     (project / "rasgd/problems/robust.py").write_text(blocks(problem, "python")[0])
-    tables = project / "rasgd/experiments/build.py"
+    tables = project / "rasgd/experiments/kinds.py"
     for page, table in (
         (law, "COMPUTE_TIMES: dict[str, Callable[..., compute_times.ComputeTimes]]"),
         (problem, "PROBLEMS"),
