@@ -50,6 +50,21 @@ def test_every_file_and_make_target_that_a_page_names_exists(page):
     assert set(re.findall(r"(?<![a-z])make ([a-z]+)`", text)) <= targets
 
 
+def test_every_row_of_the_ledger_is_named_on_the_page_about_the_paper_and_no_other():
+    rows = {row["id"] for row in yaml.safe_load((ROOT / "config/claims.yaml").read_text())["claims"]}
+    named = re.findall(r"`(\w+)`", prose(ROOT / "docs/paper.md"))  # single words in code: rows
+    assert set(named) == rows
+
+
+def test_every_experiment_and_product_stands_on_the_page_about_experiments():
+    text = (ROOT / "docs/experiments.md").read_text()
+    experiments = {path.stem for path in (ROOT / "config/experiments").glob("*.yaml")}
+    named = set(re.findall(r"`(\w+)`", text))
+    products = set(yaml.safe_load((ROOT / "config/products.yaml").read_text()))
+    assert experiments <= named
+    assert products <= named
+
+
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
