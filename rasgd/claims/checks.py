@@ -103,7 +103,7 @@ def interval(
         count = int(number(part, "replicas", name))
         if error is not None:
             evidence.append(
-                Evidence(name, measured / scale, math.nan, T_TEST, count, width / abs(scale), max(1, count - 1))
+                Evidence(name, measured / scale, T_TEST, count, width / abs(scale), max(1, count - 1))
             )
             continue
         bounds = (end / scale for end in ends)
@@ -286,7 +286,7 @@ def tuned_ratio(name: str, own: pd.Series, other: pd.Series) -> Evidence:
     if not own["horizon_is_safe"]:
         raise MissingNumbersError(f"{name}: {own['method']} gets there too late to trust the horizon")
     return Evidence(
-        name, 1 / other["ratio"], math.nan, T_TEST, replicas, other["log_ratio_error"], max(1, replicas - 1),
+        name, 1 / other["ratio"], T_TEST, replicas, other["log_ratio_error"], max(1, replicas - 1),
         logarithmic=True,
     )  # fmt: skip
 
