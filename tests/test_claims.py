@@ -1,6 +1,5 @@
 """The ledger: every claim holds, fails or stays open as its product says; statistics; what is written."""
 
-import copy
 import json
 import math
 import re

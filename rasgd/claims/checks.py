@@ -102,9 +102,7 @@ def interval(
             continue
         count = int(number(part, "replicas", name))
         if error is not None:
-            evidence.append(
-                Evidence(name, measured / scale, T_TEST, count, width / abs(scale), max(1, count - 1))
-            )
+            evidence.append(Evidence(name, measured / scale, T_TEST, count, width / abs(scale), max(1, count - 1)))
             continue
         bounds = (end / scale for end in ends)
         evidence.append(from_interval(name, measured / scale, *bounds, count, logarithmic=logarithmic))

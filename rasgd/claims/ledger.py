@@ -21,6 +21,7 @@ HOLDS, FAILS, INCONCLUSIVE = "holds", "fails", "inconclusive"
 VERDICTS = (HOLDS, FAILS, INCONCLUSIVE)
 COMMON = ("id", "where", "claim", "source", "product", "check", "statistic", "test", "margin", "why")  # to all rows
 
+
 @dataclass(frozen=True)
 class Entry:
     """One row of the ledger.
