@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rasgd.claims import costs_and_times, learning, quadratics
+from rasgd.claims.checks import CHECKS
 from rasgd.claims.products import MissingNumbersError, Products
 from rasgd.claims.statistics import EXACT, Evidence, Margin, holm, p_fails, p_holds, replicas_needed
 from rasgd.experiments import settings as experiment
@@ -18,36 +19,7 @@ if TYPE_CHECKING:
 
 HOLDS, FAILS, INCONCLUSIVE = "holds", "fails", "inconclusive"
 VERDICTS = (HOLDS, FAILS, INCONCLUSIVE)
-
-CHECKS: dict[str, Callable[[Products, dict], list[Evidence]]] = {
-    check.__name__: check
-    for check in (
-        quadratics.toy_points,
-        quadratics.toy_end_points,
-        quadratics.settled_bias,
-        quadratics.simulated_floors,
-        quadratics.collapse,
-        quadratics.inverse_square,
-        quadratics.within_bound,
-        quadratics.slowest_ratio,
-        quadratics.simulated_times,
-        quadratics.vanishing_effect,
-        quadratics.monotone_effects,
-        quadratics.floor_ratio,
-        quadratics.theory_steps,
-        quadratics.homogeneous_price,
-        costs_and_times.weight_error,
-        costs_and_times.cost,
-        costs_and_times.cost_table,
-        costs_and_times.time_ratio,
-        costs_and_times.stall,
-        costs_and_times.over_lower_bound,
-        costs_and_times.smoothness_ratio,
-        learning.end_ratio,
-        learning.dose_response,
-        learning.end_gap,
-    )
-}
+COMMON = ("id", "where", "claim", "source", "product", "check", "statistic", "test", "margin", "why")  # to all rows
 
 
 @dataclass(frozen=True)
@@ -78,9 +50,8 @@ class Entry:
 
     @property
     def command(self) -> str:
-        """Remakes the products that the claim is judged by, and the ledger."""
-        items = dict.fromkeys("_".join(name.split("_")[:2]) for name in self.claim["products"])
-        return f"snakemake {' '.join(items)} claims"
+        """Makes the one product that the claim is judged by where that is not there, and compares it."""
+        return f"snakemake {'_'.join(self.claim['product'].split('_')[:2])} && make compare"
 
 
 def read_claims(path: str | Path, path_to_schema: str | Path) -> dict:
@@ -99,12 +70,21 @@ def read_claims(path: str | Path, path_to_schema: str | Path) -> dict:
         if claim["check"] not in CHECKS:
             raise ValueError(f"{path}: claims.{claim['id']}: check must be one of {', '.join(CHECKS)}, "
                              f"got {claim['check']!r}")  # fmt: skip
+        try:
+            inspect.signature(CHECKS[claim["check"]]).bind(None, **arguments(claim))
+        except TypeError as error:
+            raise ValueError(f"{path}: claims.{claim['id']}: {claim['check']}: {error}") from None
     return settings
+
+
+def arguments(claim: dict) -> dict:
+    """What a row has beside the keys of all rows: the arguments of its check."""
+    return {key: given for key, given in claim.items() if key not in COMMON}
 
 
 def product_names(settings: dict) -> list[str]:
     """Every product that some claim is judged by."""
-    return sorted({name for claim in settings["claims"] for name in claim["products"]})
+    return sorted({claim["product"] for claim in settings["claims"]})
 
 
 def judge(settings: dict, products: Products) -> list[Entry]:
@@ -136,8 +116,10 @@ def gather(claim: dict, products: Products, min_replicas: int) -> Entry:
     Raises:
         ValueError: if the check's inference is not the one that the claim's settings state.
     """
+    if claim["product"] not in products:
+        return Entry(claim, reason=f"{claim['product']} is not there")
     try:
-        evidence = CHECKS[claim["check"]](products, claim["settings"])
+        evidence = CHECKS[claim["check"]](products[claim["product"]], **arguments(claim))
     except MissingNumbersError as error:
         return Entry(claim, reason=error.args[0])
     sampled = [one for one in evidence if one.test != EXACT]
@@ -198,12 +180,12 @@ def table_row(entry: Entry, confidence: float) -> dict:
     low, high = decisive.interval(confidence) if decisive else (math.nan, math.nan)
     return {
         "id": claim["id"],
+        "where": claim["where"],
         "claim": claim["claim"],
         "source": claim["source"],
         "statistic": claim["statistic"],
         "numbers": len(entry.evidence),
         "decisive": decisive.name if decisive else "",
-        "predicted": decisive.predicted if decisive else math.nan,
         "measured": decisive.measured if decisive else math.nan,
         "low": low,
         "high": high,

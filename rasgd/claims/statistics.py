@@ -30,7 +30,6 @@ class Evidence:
     Attributes:
         name: which of the claim's numbers, such as a method and a target.
         measured: the number.
-        predicted: by theory; nan where it says no more than the margin.
         test: exact (no sampling error), t (`error` and `degrees`) or sign (`extremes` over independent instances).
         replicas: independent seeds or instances behind the number; 0 where it is exact.
         error: standard error, of the logarithm where `logarithmic`.
@@ -42,7 +41,6 @@ class Evidence:
 
     name: str
     measured: float
-    predicted: float = math.nan
     test: str = EXACT
     replicas: int = 0
     error: float = 0.0
@@ -93,16 +91,16 @@ class Evidence:
         return float(students_t.sf(side * distance / self.error, self.degrees))
 
 
-def exact(name: str, measured: float, predicted: float = math.nan) -> Evidence:
+def exact(name: str, measured: float) -> Evidence:
     """A number without sampling error."""
-    return Evidence(name, float(measured), predicted)
+    return Evidence(name, float(measured))
 
 
-def mean_of(name: str, samples: Sequence[float], predicted: float = math.nan, clusters: Sequence | None = None):
+def mean_of(name: str, samples: Sequence[float], clusters: Sequence | None = None) -> Evidence:
     """The mean of independent samples with its t statistics.
 
     Args:
-        name, predicted: of the evidence.
+        name: of the evidence.
         samples: one per replica, `[m]`.
         clusters: replicas with the same entry are no independent ones (one schedule with several sample seeds): their
             means are, as soon as there is more than one cluster, `[m]`.
@@ -114,7 +112,7 @@ def mean_of(name: str, samples: Sequence[float], predicted: float = math.nan, cl
         means = np.array([samples[keys == key].mean() for key in np.unique(keys)])
     count = len(means)
     error = float(means.std(ddof=1) / math.sqrt(count)) if count > 1 else math.inf
-    return Evidence(name, float(means.mean()), predicted, T_TEST, len(samples), error, max(1, count - 1))
+    return Evidence(name, float(means.mean()), T_TEST, len(samples), error, max(1, count - 1))
 
 
 def paired_difference(name: str, above: Sequence[float], below: Sequence[float], clusters=None) -> Evidence:
@@ -124,41 +122,37 @@ def paired_difference(name: str, above: Sequence[float], below: Sequence[float],
     return mean_of(name, np.asarray(above, dtype=float) - np.asarray(below, dtype=float), clusters=clusters)
 
 
-def paired_ratio(
-    name: str, above: Sequence[float], below: Sequence[float], predicted: float = math.nan, clusters=None
-) -> Evidence:
+def paired_ratio(name: str, above: Sequence[float], below: Sequence[float], clusters=None) -> Evidence:
     """The geometric mean of ratios of positive numbers that belong to the same replicas, `[m]` each.
 
     Where all pairs are equal to the last digit the two are the same, which is no matter of chance.
     """
     if len(above) and np.array_equal(above, below):
-        return exact(name, 1.0, predicted)
+        return exact(name, 1.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        logs = mean_of(name, np.log(above) - np.log(below), predicted, clusters)
+        logs = mean_of(name, np.log(above) - np.log(below), clusters)
     return _exponential(logs)
 
 
 def _exponential(logs: Evidence) -> Evidence:
     measured = math.exp(min(logs.measured, 700.0)) if not math.isnan(logs.measured) else math.nan
-    return Evidence(
-        logs.name, measured, logs.predicted, T_TEST, logs.replicas, logs.error, logs.degrees, logarithmic=True
-    )
+    return Evidence(logs.name, measured, T_TEST, logs.replicas, logs.error, logs.degrees, logarithmic=True)
 
 
 def from_interval(
-    name: str, measured: float, low: float, high: float, replicas: int, predicted: float = math.nan,
-    logarithmic: bool = False, confidence: float = 0.95,
+    name: str, measured: float, low: float, high: float, replicas: int, logarithmic: bool = False,
+    confidence: float = 0.95,
 ) -> Evidence:  # fmt: skip
     """A number of which a product states the confidence interval; its standard error is what that interval implies."""
     ends = (_log(low), _log(high)) if logarithmic else (low, high)
     degrees = max(1, replicas - 1)
     error = (ends[1] - ends[0]) / 2 / quantile((1 + confidence) / 2, degrees)
-    return Evidence(name, measured, predicted, T_TEST, replicas, float(error), degrees, logarithmic=logarithmic)
+    return Evidence(name, measured, T_TEST, replicas, float(error), degrees, logarithmic=logarithmic)
 
 
-def from_extremes(name: str, median: float, low: float, high: float, count: int, predicted: float = math.nan):
+def from_extremes(name: str, median: float, low: float, high: float, count: int) -> Evidence:
     """A median over independent instances with their smallest and largest value."""
-    return Evidence(name, median, predicted, SIGN_TEST, count, extremes=(low, high))
+    return Evidence(name, median, SIGN_TEST, count, extremes=(low, high))
 
 
 def p_holds(evidence: Evidence, margin: Margin) -> float:

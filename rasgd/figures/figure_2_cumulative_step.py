@@ -55,5 +55,17 @@ def with_slopes(variant: variants.Variant, slopes: pd.DataFrame) -> str:
 def numbers(steps: pd.DataFrame, slopes: pd.DataFrame) -> pd.DataFrame:
     """The slopes in the long run, then every point of the lines."""
     return pd.concat([slopes.assign(kind="slope"), steps.assign(kind="step")], ignore_index=True)[
-        ["kind", "case", "method", "options", "slope", "error", "expected", "distance", "time", "total_step"]
+        [
+            "kind",
+            "case",
+            "method",
+            "options",
+            "slope",
+            "error",
+            "replicas",
+            "expected",
+            "distance",
+            "time",
+            "total_step",
+        ]
     ]

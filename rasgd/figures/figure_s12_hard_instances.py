@@ -56,6 +56,9 @@ def draw(tables: dict, settings: dict) -> Product:
     return Product(drawn, figure)
 
 
+ENDS = {"": "seconds", "_low": "low", "_high": "high"}
+
+
 def chain_rows(times: pd.DataFrame) -> pd.DataFrame:
     """Seconds over the lower bound, times one constant that makes a single one of Rescaled ASGD's 1."""
     own = times[times["method"] == "rescaled"]
@@ -64,6 +67,7 @@ def chain_rows(times: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"instance": "chain", "case": times["profile"], "method": times["method"], "x": times["noise_to_target"]}
         | {name: times[column] / constant for name, column in columns.items()}
+        | {f"over_promised{end}": times[column] / times["promised"] for end, column in ENDS.items()}
         | {"replicas": times["replicas"]}
     )
 

@@ -9,16 +9,16 @@ from rasgd.figures import captions, style
 from rasgd.figures.product import Product
 
 LAWS = {
-    "exponential, mean times": ("exponential, steps by the mean", "#0072B2", "o"),
-    "gamma, mean times": ("gamma ($c_v$ = ½), steps by the mean", "#56B4E9", "s"),
-    "exponential, own durations": ("exponential, steps by own duration", "#D55E00", "^"),
-    "gamma, own durations": ("gamma ($c_v$ = ½), steps by own duration", "#E69F00", "v"),
-    "fixed, mean times": ("fixed", "#000000", "D"),
+    ("exponential", "mean"): ("exponential, steps by the mean", "#0072B2", "o"),
+    ("gamma", "mean"): ("gamma ($c_v$ = ½), steps by the mean", "#56B4E9", "s"),
+    ("exponential", "own"): ("exponential, steps by own duration", "#D55E00", "^"),
+    ("gamma", "own"): ("gamma ($c_v$ = ½), steps by own duration", "#E69F00", "v"),
+    ("fixed", "mean"): ("fixed", "#000000", "D"),
 }
 AVERAGES = {
-    "time average of grad_norm_sq": ("time average of ‖∇F‖²", "s"),
-    "averaged by seconds": ("point averaged by seconds", "o"),
-    "averaged by arrivals": ("point averaged by arrivals", "^"),
+    "time": ("time average of ‖∇F‖²", "s"),
+    "seconds": ("point averaged by seconds", "o"),
+    "arrivals": ("point averaged by arrivals", "^"),
 }
 
 
@@ -53,21 +53,24 @@ def draw(tables: dict, settings: dict) -> Product:
         [
             beyond.assign(kind="beyond"),
             terms[terms["term"] == "noise"].rename(columns={"profile": "case", "scaled": "value"}).assign(kind="time"),
-            checks[checks["check"] == "averaging"].assign(kind="averaging"),
+            checks[checks["check"].str.startswith("averaging_")]
+            .rename(columns={"check": "topic"})
+            .assign(kind="averaging"),
             delays.rename(columns={"profile": "case", "weight": "value", "formula_weight": "predicted"}).assign(
                 kind="delay"
             ),
         ],
         ignore_index=True,
     )
-    columns = ["kind", "topic", "case", "worker", "compute_time", "x", "value", "predicted", "error", "median"]
+    columns = ["kind", "topic", "case", "law", "steps", "rate", "worker", "compute_time", "x"]
+    columns += ["value", "predicted", "error", "replicas", "median"]
     return Product(numbers[columns], figure)
 
 
 def draw_floors(axes, beyond: pd.DataFrame, rate: float) -> None:
     rows = beyond[beyond["topic"] == "fluctuating_floor"]
-    for name, (label, colour, marker) in LAWS.items():
-        own = rows[rows["case"] == f"{name}, s = {rate:g}"]
+    for (law, steps), (label, colour, marker) in LAWS.items():
+        own = rows[(rows["law"] == law) & (rows["steps"] == steps) & (rows["rate"] == rate)]
         axes.plot(own["x"], own["predicted"], "_", color=colour, markersize=11)
         axes.errorbar(
             own["x"], own["value"], 2 * own["error"], color=colour, marker=marker, linestyle="none", capsize=2,
@@ -93,11 +96,11 @@ def draw_noise(axes, terms: pd.DataFrame, labels: dict[str, str]) -> None:
 
 
 def draw_averages(axes, checks: pd.DataFrame, labels: dict[str, str]) -> None:
-    rows = checks[(checks["check"] == "averaging") & np.isfinite(checks["value"])]
-    profiles = list(dict.fromkeys(case.split(":")[0] for case in rows["case"]))
+    rows = checks[checks["check"].str.startswith("averaging_") & np.isfinite(checks["value"])]
+    profiles = list(dict.fromkeys(rows["case"]))
     for kind, (label, marker) in AVERAGES.items():
-        own = rows[rows["case"].str.endswith(f"over {kind}")]
-        places = [profiles.index(case.split(":")[0]) for case in own["case"]]
+        own = rows[rows["check"] == f"averaging_by_{kind}"]
+        places = [profiles.index(case) for case in own["case"]]
         axes.plot(places, own["value"], marker, color="#333333", label=label)
     axes.set_xticks(range(len(profiles)), [labels[profile].replace(", ", ",\n") for profile in profiles])
     axes.set_ylim(0.8, 5000)

@@ -25,7 +25,7 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
     0 and one after every update, those at the same instant in their order.
 
     slopes: case, method, options, slope (total step in α per τ_max, over `slopes.until` τ_max after `slopes.from`),
-    error (standard error over schedules, 0 where nothing is random), expected (closed form, nan where there is none),
+    error (standard error over schedules, 0 where nothing is random), replicas (how many schedules), expected (closed form, nan where there is none),
     distance (largest |total_step − time| in `steps`, all instants up to the horizon counted).
     """
     steps, slopes = [], []
@@ -45,7 +45,8 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
         error = np.std(rates, ddof=1) / math.sqrt(len(rates)) if len(rates) > 1 else 0.0
         expected = expected_slope(own["method"], times, options)
         distance = largest_distance(path["time"].to_numpy(), path["total_step"].to_numpy(), settings["until"])
-        slopes.append(names | {"slope": np.mean(rates), "error": error, "expected": expected, "distance": distance})
+        found = {"slope": np.mean(rates), "error": error, "replicas": len(rates)}
+        slopes.append(names | found | {"expected": expected, "distance": distance})
     return {"steps": pd.concat(steps, ignore_index=True), "slopes": pd.DataFrame(slopes)}
 
 

@@ -91,7 +91,7 @@ def delay_checks(name: str, times: np.ndarray) -> list[dict]:
     distance = np.abs(weights - paper_delays.delay_adaptive_weights_by_formula(times)).sum() / 2
     found = paper_delays.delay_adaptive_time_by_formula(times)
     outside = max(harmonic_mean_compute_time(times) - found, found - len(times) * times.min())
-    constant = check("delays", f"{name}: largest minus smallest delay of a worker", len(times), spread, 0.0)
+    constant = check("delay_constancy", f"{name}: largest minus smallest delay of a worker", len(times), spread, 0.0)
     return [
         check("delays", f"{name}: mean minus n tau_i/tau_H - 1", len(times), error, 0.0, 1e-9),
         constant | {"violations": int((spread > 0).sum())},
@@ -143,7 +143,7 @@ def equal_cycle_step_checks(name: str, times: np.ndarray) -> list[dict]:
 
 
 def averaging_checks(settings: dict, name: str, times: np.ndarray) -> list[dict]:
-    """‖∇F‖² at cycle ends over that of the point averaged over a cycle, and over its time average, on limit cycles."""
+    """Mean ‖∇F‖² at limit cycles' ends over its time average, and over that of the point averaged in two ways."""
     rng, n, count = np.random.default_rng([settings["seed"], 6]), len(times), settings["draws"]
     residuals = rng.normal(size=(count, n, 1))
     residuals -= residuals.mean(axis=1, keepdims=True)
@@ -172,14 +172,14 @@ def averaging_checks(settings: dict, name: str, times: np.ndarray) -> list[dict]
     error = np.abs(r @ units[:, 0] - rate * r @ coefficients.end) / (rate * np.abs(r) @ np.abs(coefficients.end))
     rows = [check("bias_by_common_divisors", f"{name}: relative error at alpha = 2^-12", count, error, 0.0, 0.05)]
     for case, square in (
-        ("time average of grad_norm_sq", along),
-        ("averaged by seconds", (r @ by_seconds) ** 2),
-        ("averaged by arrivals", (r @ by_arrivals) ** 2),
+        ("time", along),
+        ("seconds", (r @ by_seconds) ** 2),
+        ("arrivals", (r @ by_arrivals) ** 2),
     ):
         # equal times have no first-order bias in one of the averages: what is left there is rounding
         exists = square.mean() > 1e-20 * end.mean()
         gain = end.mean() / square.mean() if exists else np.inf
-        row = check("averaging", f"{name}: mean grad_norm_sq at cycle ends over {case}", count, gain)
+        row = check(f"averaging_by_{case}", name, count, gain)
         rows.append(row | {"median": float(np.median(end / square)) if exists else np.inf})
     return rows
 
@@ -229,11 +229,10 @@ def beyond_rows(settings: dict, report: Callable[[float], None]) -> pd.DataFrame
     """What lies beyond the assumptions: one row per topic, case and x.
 
     Topics: fluctuating_floor (x: ζ/σ; value: the floor over sτ_Aσ²/(2n), ± error of one standard deviation; predicted
-    as s → 0), divergence (x: s; value: growth rate over s²), rounding (x: ε; value: T on rounded times over T on given
+    as s → 0; columns law, steps: mean or own, rate: s, and replicas of these rows alone), divergence (x: s; value: growth rate over s²), rounding (x: ε; value: T on rounded times over T on given
     ones), bias_square (x: 0; value: E‖∇F‖² over (sτ_Aζ)² for random residuals, to first order).
     """
-    rows = fluctuating_rows(settings["fluctuating"], settings["seed"], report)
-    rows += divergence_rows(settings["divergence"])
+    rows = divergence_rows(settings["divergence"])
     for name, chosen in settings["rounding"]["cases"].items():
         given = np.array(chosen, dtype=float)
         rounded = periods.rounded_up(given)
@@ -251,13 +250,15 @@ def beyond_rows(settings: dict, report: Callable[[float], None]) -> pd.DataFrame
             n = len(times)
             square = c.var() / max(n - 1, 1) / mean_compute_time(times) ** 2
             rows.append(("bias_square", f"{name}: {case}", 0.0, square, np.nan, np.nan))
-    return pd.DataFrame(rows, columns=["topic", "case", "x", "value", "predicted", "error"])
+    fluctuating = fluctuating_rows(settings["fluctuating"], settings["seed"], report)
+    plain = pd.DataFrame(rows, columns=["topic", "case", "x", "value", "predicted", "error"])
+    return pd.concat([fluctuating, plain], ignore_index=True)
 
 
 LAWS = {"fixed": 0.0, "gamma": 0.25, "exponential": 1.0}  # squared coefficient of variation
 
 
-def fluctuating_rows(settings: dict, seed: int, report: Callable[[float], None]) -> list[tuple]:
+def fluctuating_rows(settings: dict, seed: int, report: Callable[[float], None]) -> pd.DataFrame:
     times, rows = np.array(settings["compute_times"], dtype=float), []
     cases = [
         (law, own, ratio, rate)
@@ -273,14 +274,14 @@ def fluctuating_rows(settings: dict, seed: int, report: Callable[[float], None])
         squares = steady_squares(times, residuals, rate, LAWS[law], own, settings["runs"], settings["relaxations"], rng)
         unit = rate * times.mean() / (2 * len(times))
         predicted = beyond.fluctuating_noise(1.0, residuals**2, times, LAWS[law])
-        case = f"{law}, {'own durations' if own else 'mean times'}, s = {rate:g}"
         rows.append(
-            (
-                "fluctuating_floor", case, ratio, squares.mean() / unit,
-                predicted.own_steps if own else predicted.mean_steps, squares.std() / unit / len(squares) ** 0.5,
-            )
+            {
+                "topic": "fluctuating_floor", "law": law, "steps": "own" if own else "mean", "rate": rate, "x": ratio,
+                "value": squares.mean() / unit, "predicted": predicted.own_steps if own else predicted.mean_steps,
+                "error": squares.std() / unit / len(squares) ** 0.5, "replicas": len(squares),
+            }
         )  # fmt: skip
-    return rows
+    return pd.DataFrame(rows)
 
 
 def steady_squares(
