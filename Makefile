@@ -1,6 +1,5 @@
 # Thin aliases: everything below is one call of a tool that also works by hand, from an activated environment.
-# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce`, `verify`, `stability`
-# and `compare`, which also takes smoke).
+# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce`, `verify`, `stability` and `compare`).
 
 PYTHON ?= python3
 SCALE ?= laptop

@@ -41,7 +41,7 @@ def judge_again(options: argparse.Namespace) -> int:
     figures = {
         "smoke": options.results / "smoke/paper_figures",
         "laptop": options.figures,
-        "paper": options.figures / "published",
+        "paper": options.figures / "paper_scale",
     }[options.scale]
     workflow = stability.Workflow(options.scale, options.results, figures, options.cores)
     judged = stability.judge_again(options.claims, options.sets, workflow)

@@ -1,7 +1,7 @@
 """How a product becomes the numbers that a claim speaks of: one function per kind of statistic.
 
 The arguments of a check are the keys of a row of config/claims.yaml beside those that all rows have. `rows`, `each` and
-`by` choose rows of the product, as `rasgd.claims.products.named_parts` says; nothing but short names and numbers is read.
+`by` choose rows of the product, as `rasgd.claims.products.named_parts` says; only short names and numbers are read.
 """
 
 from __future__ import annotations
@@ -230,8 +230,8 @@ def trend(
 ) -> list[Evidence]:
     """By what factor the ratio of a metric between two selections grows per factor of e in the dose, seed by seed.
 
-    The slope of the logarithm against that of the dose, by least squares: the test for a trend, which has the power that
-    steps between neighbours lack.
+    The slope of the logarithm against that of the dose, by least squares: a test for a trend has the power that steps
+    between neighbours lack.
 
     Args:
         table, metric, above, below, rows: as of `paired_seeds`.

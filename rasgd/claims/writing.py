@@ -43,8 +43,8 @@ def explanation(settings: dict) -> str:
     return f"""Judged from the CSV files of figures and tables alone; statistics, margins, targets and seeds stand in
 `config/claims.yaml`, how a row is judged in `docs/claims.md`. Shown is the number that decides a row, with its
 {100 * settings["confidence"]:g} % interval where it has sampling error. [paper]: arXiv 2605.13434, in our words; [lit]:
-related papers; [derived]: worked out here. A command makes the product behind a row where that is not there, and compares
-its numbers with the committed ones."""
+related papers; [derived]: worked out here. A command makes the product behind a row where that is not there, and
+compares its numbers with the committed ones."""
 
 
 def counts(given: Iterable[str]) -> str:

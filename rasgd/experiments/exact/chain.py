@@ -20,7 +20,8 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
     """One row per profile, σ²/ε and method.
 
     Columns: seconds to E‖∇F‖² ≤ ε with its 95 % interval [low, high], at the step chosen on other seeds; bound, the
-    lower bound without its constant; promised, Mτ_max of Corollary 4.2, whose steps are Rescaled ASGD's; over_bound, over_bound_low and over_bound_high; reveal_seconds, what the oracle
+    lower bound without its constant; promised, Mτ_max of Corollary 4.2 for Rescaled ASGD; over_bound,
+    over_bound_low and over_bound_high; reveal_seconds, what the oracle
     alone is expected to take until it has shown the slowest block; replicas, how many seeds stand behind the time.
     """
     epsilon, rows = settings["epsilon"], []

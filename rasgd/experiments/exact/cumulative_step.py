@@ -25,7 +25,8 @@ def compute(settings: dict, report: Callable[[float], None]) -> dict[str, pd.Dat
     0 and one after every update, those at the same instant in their order.
 
     slopes: case, method, options, slope (total step in α per τ_max, over `slopes.until` τ_max after `slopes.from`),
-    error (standard error over schedules, 0 where nothing is random), replicas (how many schedules), expected (closed form, nan where there is none),
+    error (standard error over schedules, 0 where nothing is random), replicas (how many schedules),
+    expected (closed form, nan where there is none),
     distance (largest |total_step − time| in `steps`, all instants up to the horizon counted).
     """
     steps, slopes = [], []

@@ -93,10 +93,10 @@ def delay_checks(name: str, times: np.ndarray) -> list[dict]:
     outside = max(harmonic_mean_compute_time(times) - found, found - len(times) * times.min())
     constant = check("delay_constancy", f"{name}: largest minus smallest delay of a worker", len(times), spread, 0.0)
     return [
-        check("delays", f"{name}: mean minus n tau_i/tau_H - 1", len(times), error, 0.0, 1e-9),
+        check("delays", f"{name}: mean minus nτᵢ/τ_H − 1", len(times), error, 0.0, 1e-9),
         constant | {"violations": int((spread > 0).sum())},
-        check("delay_adaptive_weights", f"{name}: distance to weights by tau^-2", len(times), distance, 0.0),
-        check("tau_da", f"{name}: formula outside [tau_H, n tau_min]", 1, outside, 0.0, 1e-9),
+        check("delay_adaptive_weights", f"{name}: distance to weights ∝ τ⁻²", len(times), distance, 0.0),
+        check("tau_da", f"{name}: formula outside [τ_H, nτ_min]", 1, outside, 0.0, 1e-9),
     ]
 
 
@@ -137,8 +137,8 @@ def equal_cycle_step_checks(name: str, times: np.ndarray) -> list[dict]:
     case = "floor of Rescaled over vanilla"
     floor_ratio, rate_ratio = floors["rescaled"] / floors["asgd"], rates["rescaled"] / rates["asgd"]
     return [
-        check("price_at_equal_cycle_step", f"{name}: {case}, over tau_A/tau_H", 1, floor_ratio / price, 1.0, 1.05),
-        check("price_at_equal_cycle_step", f"{name}: rate of rescaled over asgd", 1, rate_ratio, 1.0, 1.05),
+        check("price_at_equal_cycle_step", f"{name}: {case}, over τ_A/τ_H", 1, floor_ratio / price, 1.0, 1.05),
+        check("price_at_equal_cycle_step", f"{name}: rate of Rescaled over vanilla", 1, rate_ratio, 1.0, 1.05),
     ]
 
 
@@ -170,7 +170,7 @@ def averaging_checks(settings: dict, name: str, times: np.ndarray) -> list[dict]
     coefficients = beyond.first_order_bias(times)
     rate = SMALL_STEP / arrivals.seconds / n
     error = np.abs(r @ units[:, 0] - rate * r @ coefficients.end) / (rate * np.abs(r) @ np.abs(coefficients.end))
-    rows = [check("bias_by_common_divisors", f"{name}: relative error at alpha = 2^-12", count, error, 0.0, 0.05)]
+    rows = [check("bias_by_common_divisors", f"{name}: relative error at α = 2⁻¹²", count, error, 0.0, 0.05)]
     for case, square in (
         ("time", along),
         ("seconds", (r @ by_seconds) ** 2),
@@ -222,15 +222,15 @@ def shared_curvature_check(settings: dict) -> dict:
         some = deviation > 0
         ratios.append(found[some] / (2 * deviation[some]))
     every = np.concatenate(ratios)
-    return check("assumption_2_5", "zeta2(sqrt 2) over 2 xi2, equal curvatures", every.size, every, 1.0, 1.0 + 1e-9)
+    return check("assumption_2_5", "ζ²(√2) over 2ξ², equal curvatures", every.size, every, 1.0, 1.0 + 1e-9)
 
 
 def beyond_rows(settings: dict, report: Callable[[float], None]) -> pd.DataFrame:
     """What lies beyond the assumptions: one row per topic, case and x.
 
     Topics: fluctuating_floor (x: ζ/σ; value: the floor over sτ_Aσ²/(2n), ± error of one standard deviation; predicted
-    as s → 0; columns law, steps: mean or own, rate: s, and replicas of these rows alone), divergence (x: s; value: growth rate over s²), rounding (x: ε; value: T on rounded times over T on given
-    ones), bias_square (x: 0; value: E‖∇F‖² over (sτ_Aζ)² for random residuals, to first order).
+    as s → 0; these alone have law, steps: mean or own, rate: s, and replicas), divergence (x: s;
+    value: growth rate over s²), rounding (x: ε; value: T on rounded times over T on given ones), bias_square (x: 0; value: E‖∇F‖² over (sτ_Aζ)² for random residuals, to first order).
     """
     rows = divergence_rows(settings["divergence"])
     for name, chosen in settings["rounding"]["cases"].items():
