@@ -222,15 +222,16 @@ def shared_curvature_check(settings: dict) -> dict:
         some = deviation > 0
         ratios.append(found[some] / (2 * deviation[some]))
     every = np.concatenate(ratios)
-    return check("assumption_2_5", "ζ²(√2) over 2ξ², equal curvatures", every.size, every, 1.0, 1.0 + 1e-9)
+    return check("assumption_2_5", "zeta2(sqrt 2) over 2 xi2, equal curvatures", every.size, every, 1.0, 1.0 + 1e-9)
 
 
 def beyond_rows(settings: dict, report: Callable[[float], None]) -> pd.DataFrame:
     """What lies beyond the assumptions: one row per topic, case and x.
 
     Topics: fluctuating_floor (x: ζ/σ; value: the floor over sτ_Aσ²/(2n), ± error of one standard deviation; predicted
-    as s → 0; these alone have law, steps: mean or own, rate: s, and replicas), divergence (x: s;
-    value: growth rate over s²), rounding (x: ε; value: T on rounded times over T on given ones), bias_square (x: 0; value: E‖∇F‖² over (sτ_Aζ)² for random residuals, to first order).
+    as s → 0; these alone have law, steps: mean or own, rate: s, and replicas), divergence (x: s; value: growth rate
+    over s²), rounding (x: ε; value: T on rounded times over T on given ones), bias_square (x: 0; value: E‖∇F‖² over
+    (sτ_Aζ)² for random residuals, to first order).
     """
     rows = divergence_rows(settings["divergence"])
     for name, chosen in settings["rounding"]["cases"].items():
