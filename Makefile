@@ -1,5 +1,6 @@
 # Thin aliases: everything below is one call of a tool that also works by hand, from an activated environment.
-# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce`, `verify`, `stability` and `compare`).
+# Variables: PYTHON (the interpreter that builds .venv), SCALE (laptop or paper, for `make reproduce`, `verify`, `stability`
+# and `compare`, which also takes smoke).
 
 PYTHON ?= python3
 SCALE ?= laptop

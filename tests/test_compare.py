@@ -222,6 +222,19 @@ def test_products_that_a_run_may_have_written_are_not_kept_as_committed(checkout
     assert "Nothing to compare with" in capsys.readouterr().out
 
 
+def test_at_smoke_scale_the_committed_numbers_lie_in_a_folder_of_their_own(checkout, capsys):
+    assert comparison.main(["--scale", "smoke"]) == 1
+    assert "tests/smoke_products/ has no committed CSV file" in capsys.readouterr().out
+    write(checkout / "tests/smoke_products/figure_3_toy.csv", "time,x\n0,1.0\n1,0.25\n")
+    assert comparison.main(["--scale", "smoke"]) == 1
+    assert "`make smoke` comes first" in capsys.readouterr().out
+    write(checkout / "results/smoke/paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.25\n")
+    assert comparison.main(["--scale", "smoke"]) == 0
+    write(checkout / "results/smoke/paper_figures/figure_3_toy.csv", "time,x\n0,1.0\n1,0.5\n")
+    assert comparison.main(["--scale", "smoke"]) == 1
+    assert "committed 0.25, reproduced 0.5" in capsys.readouterr().out
+
+
 def test_verdicts_on_other_seeds_are_not_expected_of_a_reproduction(checkout):
     write(checkout / "paper_figures/claims_stability.csv", "id,verdict\na,holds\n", seconds=1000)
     git(checkout, "add", ".")

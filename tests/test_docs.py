@@ -44,10 +44,25 @@ def test_every_file_and_make_target_that_a_page_names_exists(page):
     for link in re.findall(r"\]\((?![a-z]+:|#)([^)#]+)", text):
         assert (page.parent / link).exists(), link
     for path in re.findall(r"`((?:rasgd|config|workflow|tests|bench|docs)/[\w/]*(?:\w\.\w+|/))`", text):
-        example = re.search(r"/(heavy_ball|robust|small)\.", path)  # what a how-to makes
+        example = re.search(r"/(heavy_ball|robust|small|figure_s99_small)\.", path)  # what a how-to makes
         assert example or (ROOT / path).exists(), path
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"(?<![a-z])make ([a-z]+)`", text)) <= targets
+
+
+def test_every_row_of_the_ledger_is_named_on_the_page_about_the_paper_and_no_other():
+    rows = {row["id"] for row in yaml.safe_load((ROOT / "config/claims.yaml").read_text())["claims"]}
+    named = re.findall(r"`(\w+)`", prose(ROOT / "docs/paper.md"))  # single words in code: rows
+    assert set(named) == rows
+
+
+def test_every_experiment_and_product_stands_on_the_page_about_experiments():
+    text = (ROOT / "docs/experiments.md").read_text()
+    experiments = {path.stem for path in (ROOT / "config/experiments").glob("*.yaml")}
+    named = set(re.findall(r"`(\w+)`", text))
+    products = set(yaml.safe_load((ROOT / "config/products.yaml").read_text()))
+    assert experiments <= named
+    assert products <= named
 
 
 def test_the_site_builds_without_a_warning(tmp_path):
@@ -90,6 +105,23 @@ def test_the_documented_experiment_is_found_trained_and_lies_where_the_page_says
     assert (project / "results/smoke/tracking/small.json").is_file()
 
 
+def test_the_documented_figure_is_made_from_its_module_and_its_row(tmp_path):
+    project = copy_of_project(tmp_path / "rasgd")
+    page = ROOT / "docs/adding_a_figure.md"
+    (experiment,) = blocks(ROOT / "docs/adding_an_experiment.md", "yaml")
+    (row,) = blocks(page, "yaml")
+    (project / "config/experiments/small.yaml").write_text(experiment)
+    (file,) = set(re.findall(r"`(rasgd/figures/figure_s99_small\.py)`", page.read_text()))
+    (project / file).write_text(blocks(page, "python")[0])
+    with (project / "config/products.yaml").open("a") as products:
+        products.write(row)
+    done = snakemake(project, "figure_s99")
+    assert done.returncode == 0, done.stderr
+    drawn = project / "results/smoke/paper_figures"
+    assert {path.suffix for path in drawn.glob("figure_s99_small.*")} == {".png", ".pdf", ".csv", ".md"}
+    assert set(pd.read_csv(drawn / "figure_s99_small.csv")["method"]) == {"rescaled", "asgd", "malenia"}
+
+
 def test_the_documented_law_and_problem_join_experiments_with_a_file_and_a_row(tmp_path):
     project = copy_of_project(tmp_path / "rasgd")
     law, problem = (ROOT / f"docs/{name}.md" for name in ("adding_compute_times", "adding_a_problem"))
@@ -97,7 +129,7 @@ def test_the_documented_law_and_problem_join_experiments_with_a_file_and_a_row(t
     with (project / "rasgd/compute_times.py").open("a") as module:
         module.write(f"\n\n{source}")
     (project / "rasgd/problems/robust.py").write_text(blocks(problem, "python")[0])
-    tables = project / "rasgd/experiments/build.py"
+    tables = project / "rasgd/experiments/kinds.py"
     for page, table in (
         (law, "COMPUTE_TIMES: dict[str, Callable[..., compute_times.ComputeTimes]]"),
         (problem, "PROBLEMS"),

@@ -29,7 +29,7 @@ LATEX = {
     "ε": r"$\varepsilon$", "π": r"$\pi$", "Δ": r"$\Delta$", "∇": r"$\nabla$", "Σ": r"$\sum$", "‖": r"$\|$",
     "−": "$-$", "×": r"$\times$", "·": r"$\cdot$", "≤": r"$\le$", "≥": r"$\ge$", "∞": r"$\infty$", "½": r"$\frac12$",
     "→": r"$\to$", "≠": r"$\ne$", "—": "---", "’": "'", "±": r"$\pm$", "○": r"$\circ$",
-    "✓": r"\checkmark", "∝": r"$\propto$",
+    "✓": r"\checkmark", "∝": r"$\propto$", "ρ": r"$\rho$", "⁻": "$^-$", "\u0302": r"\^{}",
 }  # fmt: skip
 
 

@@ -39,7 +39,7 @@ if config["seed_shift"]:
 FIGURES = {
     "smoke": f"{RESULTS}/paper_figures",
     "laptop": config["figures"],
-    "paper": f"{config['figures']}/paper_scale",
+    "paper": f"{config['figures']}/published",
 }[config["scale"] if not config["seed_shift"] else "smoke"]
 
 

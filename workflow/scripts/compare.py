@@ -1,7 +1,8 @@
 """Compare the reproduced figures and tables with the committed ones, cell by cell.
 
 The committed ones are read from git's HEAD, so they can be compared at any time, whatever a run has overwritten since.
-Where the project is no git checkout (an unpacked archive), `--keep` copies them aside before the first run.
+Where the project is no git checkout (an unpacked archive), `--keep` copies them aside before the first run. At smoke
+scale the committed numbers lie in a folder of their own, which no run writes to.
 """
 
 import argparse
@@ -51,6 +52,12 @@ TOLERANCES = {
 }
 DEFAULT_TOLERANCE = "float32"  # of the ledger, which rests on all products
 PRODUCTS = Path("config/products.yaml")
+# Scale → where runs write their products, and where the committed ones lie.
+PLACES = {
+    "smoke": (Path("results/smoke/paper_figures"), Path("tests/smoke_products")),
+    "laptop": (Path("paper_figures"), Path("paper_figures")),
+    "paper": (Path("paper_figures/published"), Path("paper_figures/published")),
+}
 NOT_REPRODUCED = {"claims_stability.csv"}  # an hour's work of its own, `make stability`
 
 
@@ -266,26 +273,26 @@ def report(verdicts: list[Verdict]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 where nothing has changed but by rounding, else 1."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scale", choices=("laptop", "paper"), default="laptop")
+    parser.add_argument("--scale", choices=PLACES, default="laptop")
     parser.add_argument("--keep", action="store_true", help="only keep what is committed, where git does not")
     options = parser.parse_args(arguments)
-    products = Path("paper_figures") if options.scale == "laptop" else Path("paper_figures/paper_scale")
+    products, committed_in = PLACES[options.scale]
     results, kept = Path("results", options.scale), Path("results/committed_figures", options.scale)
 
     if options.keep:
-        warning = keep_committed(products, results, kept)
+        warning = keep_committed(committed_in, results, kept)
         if warning:
             print(f"Warning: {warning}.")
         return 0
-    committed = read_head(products) or read_folder(kept)
+    overwritten = committed_in == products
+    committed = read_head(products) or read_folder(kept) if overwritten else read_folder(committed_in)
     if not committed:
-        print(f"Nothing to compare with: {products}/ has no committed CSV file.")
+        print(f"Nothing to compare with: {committed_in}/ has no committed CSV file.")
         return 1
     started = first_written(results)
     if started is None:
-        print(
-            f"Nothing was reproduced here: {results}/ has no file; `make reproduce SCALE={options.scale}` comes first."
-        )
+        command = "make smoke" if options.scale == "smoke" else f"make reproduce SCALE={options.scale}"
+        print(f"Nothing was reproduced here: {results}/ has no file; `{command}` comes first.")
         return 1
     verdicts = compare(committed, read_folder(products), untouched_files(products, started))
     print(report(verdicts))

@@ -93,10 +93,10 @@ def delay_checks(name: str, times: np.ndarray) -> list[dict]:
     outside = max(harmonic_mean_compute_time(times) - found, found - len(times) * times.min())
     constant = check("delay_constancy", f"{name}: largest minus smallest delay of a worker", len(times), spread, 0.0)
     return [
-        check("delays", f"{name}: mean minus nτᵢ/τ_H − 1", len(times), error, 0.0, 1e-9),
+        check("delays", f"{name}: mean minus n tau_i/tau_H - 1", len(times), error, 0.0, 1e-9),
         constant | {"violations": int((spread > 0).sum())},
-        check("delay_adaptive_weights", f"{name}: distance to weights ∝ τ⁻²", len(times), distance, 0.0),
-        check("tau_da", f"{name}: formula outside [τ_H, nτ_min]", 1, outside, 0.0, 1e-9),
+        check("delay_adaptive_weights", f"{name}: distance to weights by tau^-2", len(times), distance, 0.0),
+        check("tau_da", f"{name}: formula outside [tau_H, n tau_min]", 1, outside, 0.0, 1e-9),
     ]
 
 
@@ -137,8 +137,8 @@ def equal_cycle_step_checks(name: str, times: np.ndarray) -> list[dict]:
     case = "floor of Rescaled over vanilla"
     floor_ratio, rate_ratio = floors["rescaled"] / floors["asgd"], rates["rescaled"] / rates["asgd"]
     return [
-        check("price_at_equal_cycle_step", f"{name}: {case}, over τ_A/τ_H", 1, floor_ratio / price, 1.0, 1.05),
-        check("price_at_equal_cycle_step", f"{name}: rate of Rescaled over vanilla", 1, rate_ratio, 1.0, 1.05),
+        check("price_at_equal_cycle_step", f"{name}: {case}, over tau_A/tau_H", 1, floor_ratio / price, 1.0, 1.05),
+        check("price_at_equal_cycle_step", f"{name}: rate of rescaled over asgd", 1, rate_ratio, 1.0, 1.05),
     ]
 
 
@@ -170,7 +170,7 @@ def averaging_checks(settings: dict, name: str, times: np.ndarray) -> list[dict]
     coefficients = beyond.first_order_bias(times)
     rate = SMALL_STEP / arrivals.seconds / n
     error = np.abs(r @ units[:, 0] - rate * r @ coefficients.end) / (rate * np.abs(r) @ np.abs(coefficients.end))
-    rows = [check("bias_by_common_divisors", f"{name}: relative error at α = 2⁻¹²", count, error, 0.0, 0.05)]
+    rows = [check("bias_by_common_divisors", f"{name}: relative error at alpha = 2^-12", count, error, 0.0, 0.05)]
     for case, square in (
         ("time", along),
         ("seconds", (r @ by_seconds) ** 2),

@@ -148,7 +148,7 @@ def prescriptions_hold(settings: dict) -> list[dict]:
             averages.append((average / epsilon)[fits])
             shares.append((needed / cycles)[fits])
         average, share = np.concatenate(averages), np.concatenate(shares)
-        rows.append(check(name, "average over M cycles / ε", average.size, average, allowed=1.0 + 1e-9))
+        rows.append(check(name, "average over M cycles / epsilon", average.size, average, allowed=1.0 + 1e-9))
         rows.append(check(name, "exact cycles / M", share.size, share, allowed=1.0 + 1e-9))
     return rows
 
