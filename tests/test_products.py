@@ -39,7 +39,7 @@ ROWS = product_rows()
 TEXTS = {
     "source", "method", "case", "panel", "experiment", "backend", "metric", "options", "kind", "series", "group",
     "instance", "profile", "steps", "what", "curve", "arrivals", "batch_choice", "step_sizes", "chosen",
-    "at", "by", "name", "topic",
+    "at", "by", "law", "name", "topic",
 }  # fmt: skip
 
 
