@@ -38,7 +38,7 @@ ROWS = product_rows()
 TEXTS = {
     "source", "method", "case", "panel", "experiment", "backend", "metric", "options", "kind", "series", "group",
     "instance", "profile", "steps", "what", "curve", "arrivals", "batch_choice", "step_sizes", "chosen",
-    "topic", "law", "name", "by", "at",
+    "at", "by", "law", "name", "topic",
 }  # fmt: skip
 
 
