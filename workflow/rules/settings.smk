@@ -102,3 +102,22 @@ def uses_wall_clock(experiment):
 def real_clock_threads(experiment):
     """All cores where real workers run, since any other job would steal their time; smoke does not mind."""
     return workflow.cores if uses_wall_clock(experiment) and config["scale"] != "smoke" else 1
+
+
+def trained_tables(table):
+    """The files of a table of the experiment that the wildcards name; none where it is computed, not trained."""
+    return lambda wildcards: (
+        experiment_tables(wildcards.experiment, table) if wildcards.experiment in TRAINED_EXPERIMENTS else []
+    )
+
+
+def trained_labels(experiment):
+    """Case → label; none where the experiment is computed."""
+    cases = SETTINGS[experiment]["cases"] if experiment in TRAINED_EXPERIMENTS else {}
+    return {case: own["label"] for case, own in cases.items()}
+
+
+def trained_hashes(experiment):
+    """Method → backend → hash of the code behind its runs; none where the experiment is computed."""
+    methods = SETTINGS[experiment]["methods"] if experiment in TRAINED_EXPERIMENTS else []
+    return {method: source_hashes(experiment, method) for method in methods}

@@ -1,30 +1,12 @@
 # The mirror of an experiment's finished results in MLflow: its runs, where it is trained, and the figures and tables that
-# show it. Expects from products.smk: experiment_products(experiment).
+# show it. Expects from products.smk: experiment_products(experiment),
+# from settings.smk: trained_tables(table), trained_labels(experiment), trained_hashes(experiment).
 from rasgd import tracking
 
 STORE = tracking.tracking_uri(config["results"], config.get("tracking_uri"))
 for experiment in EXPERIMENTS:
     # Somebody may have deleted the database, or runs in it: then the receipt is no longer true.
     tracking.discard_lost_receipt(STORE, f"{RESULTS}/tracking/{experiment}.json")
-
-
-def trained_tables(table):
-    """The files of a table of the experiment that the wildcards name; none where it is computed, not trained."""
-    return lambda wildcards: (
-        experiment_tables(wildcards.experiment, table) if wildcards.experiment in TRAINED_EXPERIMENTS else []
-    )
-
-
-def trained_labels(experiment):
-    """Case → label; none where the experiment is computed."""
-    cases = SETTINGS[experiment]["cases"] if experiment in TRAINED_EXPERIMENTS else {}
-    return {case: own["label"] for case, own in cases.items()}
-
-
-def trained_hashes(experiment):
-    """Method → backend → hash of the code behind its runs; none where the experiment is computed."""
-    methods = SETTINGS[experiment]["methods"] if experiment in TRAINED_EXPERIMENTS else []
-    return {method: source_hashes(experiment, method) for method in methods}
 
 
 rule track:
